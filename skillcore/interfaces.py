@@ -1,0 +1,247 @@
+"""What a plugin implements. Nothing here knows a vendor, a simulation or an algorithm.
+
+Every part is used through the promises written here, and `skillcore.testing` holds a suite of tests for each.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skillcore.solids import Mating
+from skillcore.types import ArmState, Frame, Intrinsics, Observation, Pose
+
+if TYPE_CHECKING:
+    import torch
+
+    from skillcore.cell import Cell
+    from skillcore.config import StrictModel
+    from skillcore.learning.dataset import Dataset
+    from skillcore.learning.replay import Batch
+    from skillcore.task import Task
+
+Progress = Any
+
+
+# --- devices -----------------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """The time a cell lives by: the wall's, or a simulation's."""
+
+    def now_s(self) -> float:
+        """Seconds since some fixed moment; never goes back."""
+
+    def sleep_until(self, time_s: float) -> None:
+        """Returns when `now_s()` has reached `time_s`, at once if it has already."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmLimits:
+    """What the arm itself keeps to: speeds in m/s and rad/s, force in N. The guard takes the tighter of these and its own."""
+
+    speed_m_s: float
+    turn_speed_rad_s: float
+    force_n: float
+
+
+class Arm(ABC):
+    """A robot arm that can be read, moved through free space, and pushed about compliantly."""
+
+    @abstractmethod
+    def connect(self) -> None:
+        """Opens the connection, checks model and state. Raises DeviceError that says what is wrong and what to do."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stops the arm and lets go of it. May be called twice, and after a failed `connect`."""
+
+    @property
+    @abstractmethod
+    def limits(self) -> ArmLimits:
+        """What this arm can do at most; valid before `connect`."""
+
+    @abstractmethod
+    def read(self) -> ArmState:
+        """The newest reading. A fault of the controller stands in `ArmState.fault`; DeviceError when nothing answers."""
+
+    @abstractmethod
+    def move_to(self, tcp_from_base: Pose, *, speed_m_s: float, force_limit_n: float) -> None:
+        """Moves in a straight line through free space and returns when it has arrived.
+
+        Raises ArmFaultError when it meets more than `force_limit_n` on the way, and has stopped then.
+        """
+
+    @abstractmethod
+    def servo_to(self, tcp_from_base: Pose, *, duration_s: float, force_limit_n: float) -> Pose:
+        """Sets the compliant target for the next `duration_s`, and returns at once with the target really set.
+
+        The arm yields to contact: it never presses harder than `force_limit_n`. Without a new target it stays where it
+        is after `duration_s`.
+        """
+
+    @abstractmethod
+    def zero_wrench(self) -> None:
+        """Makes the present wrench the zero of later readings. The tool must touch nothing."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stops as fast as is safe. Never raises; may be called at any time, from any thread, any number of times."""
+
+    @abstractmethod
+    def recover(self) -> None:
+        """Clears a fault that can be cleared safely and never goes on with the old motion. ArmFaultError if it can't."""
+
+
+class Camera(ABC):
+    """A camera that delivers colour images, and depth if asked in its options."""
+
+    @abstractmethod
+    def connect(self) -> None:
+        """Opens the stream and waits for a first frame. Raises DeviceError that says what is wrong and what to do."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Closes the stream. May be called twice, and after a failed `connect`."""
+
+    @property
+    @abstractmethod
+    def intrinsics(self) -> Intrinsics:
+        """Of the images delivered; valid after `connect`."""
+
+    @abstractmethod
+    def read(self, max_age_s: float) -> Frame:
+        """The newest frame, exposed at most `max_age_s` ago. Raises StaleFrameError if none comes in time."""
+
+
+class Simulation(ABC):
+    """A simulated world that arms and cameras of one cell share.
+
+    Everything random in it follows from the two seeds: the same seeds and commands give the same readings bit for bit.
+    """
+
+    @property
+    @abstractmethod
+    def clock(self) -> Clock:
+        """The world's own time, which passes only while somebody sleeps on it."""
+
+    @abstractmethod
+    def install(self, mating: Mating, *, seed: int) -> None:
+        """Fixes a socket in the cell and puts its plug in the gripper. `seed` draws the look of cell and parts."""
+
+    @abstractmethod
+    def new_episode(self, *, seed: int) -> None:
+        """Puts the arm back above the socket; `seed` draws how the plug is grasped, and what else changes."""
+
+    @property
+    @abstractmethod
+    def socket_from_base(self) -> Pose:
+        """Where the socket is mounted."""
+
+    @abstractmethod
+    def plug_from_socket(self) -> Pose:
+        """The truth, for labels of offline data and for reports."""
+
+    @abstractmethod
+    def turned_rad(self) -> float:
+        """How far a threaded plug has been screwed in since its thread took hold; 0 without a thread."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Frees what it holds. May be called twice."""
+
+
+# --- what learns -------------------------------------------------------------------------------------------------
+
+
+class Representation(ABC):
+    """An image encoder with its own regularising loss, chosen by name by a reward model or a learner.
+
+    It is built on `torch.nn.Module`s: `module` holds all of its parameters, also those only needed in training.
+    """
+
+    feature_dim: int
+    """Length of the vector `encode` returns."""
+
+    @property
+    @abstractmethod
+    def module(self) -> torch.nn.Module:
+        """Everything trainable, to be moved to a device, saved and loaded by name."""
+
+    @abstractmethod
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """(batch, views, 3, H, W) float in [0, 1] -> (batch, feature_dim). Deterministic: stochastic codes give their mean."""
+
+    @abstractmethod
+    def encode_with_penalty(
+        self, images: torch.Tensor, domains: torch.Tensor, progress: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """A training pass: features (batch, feature_dim), sampled where codes are stochastic, and the loss to add, ().
+
+        domains: (batch,) int64, which connector on which robot an image comes from. progress: share of the training
+        done, in [0, 1], for schedules.
+        """
+
+
+class RewardModel(ABC):
+    """Tells success from failure by what is observed."""
+
+    threshold: float
+    """Scores above it count as success. Chosen by `skill pretrain` on variants that were not trained on."""
+
+    @abstractmethod
+    def fit(self, data: Dataset, *, seed: int, progress: Progress) -> None:
+        """Trains on labelled offline data."""
+
+    @abstractmethod
+    def score(self, observations: Observation) -> NDArray[np.float32]:
+        """Probability of success (batch,) for a batch of observations. Each frame is judged on its own."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Writes safetensors and JSON, and nothing else, into an existing folder."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> None:
+        """Reads what `save` wrote. Raises BundleError if it does not fit."""
+
+
+class Learner(ABC):
+    """A policy and the way it learns: from offline data first, then from batches of features of any origin.
+
+    Images are seen once: `features` makes them into vectors with a frozen representation, and everything that happens
+    during practice (`act`, `update`) works on those.
+    """
+
+    feature_dim: int
+
+    @abstractmethod
+    def pretrain(self, data: Dataset, *, seed: int, progress: Progress) -> None:
+        """Trains representation and policy on labelled offline data."""
+
+    @abstractmethod
+    def features(self, observations: Observation) -> NDArray[np.float32]:
+        """(batch, feature_dim) float32 for a batch of observations."""
+
+    @abstractmethod
+    def act(self, features: NDArray[np.float32], *, explore: np.random.Generator | None) -> NDArray[np.float32]:
+        """An action (4,) in [-1, 1] for the features (feature_dim,) of one observation; greedy without `explore`."""
+
+    @abstractmethod
+    def update(self, batch: Batch) -> Mapping[str, float]:
+        """One gradient step. Returns figures worth plotting."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Writes safetensors and JSON: all that exact resume needs, optimisers and target networks included."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> None:
+        """Reads what `save` wrote. Raises BundleError if it does not fit."""
