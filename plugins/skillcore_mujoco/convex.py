@@ -8,6 +8,10 @@ from shapely.geometry.polygon import orient
 
 from skillcore.solids import Extrusion, Outline
 
+COARSE_TURN_RAD = np.radians(46.0)
+"""Between two edges that a hole keeps lies no more than this, if it can be helped."""
+COARSE_LENGTH_M = 0.0015
+"""Longer edges are always kept."""
 AREA_MIN_M2 = 1e-10
 """Pieces thinner than this (0.01 mm by 10 mm) carry no contact and are left out."""
 
@@ -18,16 +22,17 @@ def convex_pieces(extrusion: Extrusion) -> list[NDArray[np.float64]]:
     A bevel shrinks each piece at the end where parts meet first. A piece of a body with holes stays convex by this,
     because only its edges along a hole move.
     """
-    section = Polygon(extrusion.outline, extrusion.holes)
+    holes = tuple(coarsened(hole) for hole in extrusion.holes)
+    section = Polygon(extrusion.outline, holes)
     low, high = extrusion.z_m
     bevel = min(extrusion.chamfer_m, 0.9 * (high - low))
     pieces = []
     for outline in convex_partition(section):
         if bevel <= 0.0:
             pieces.append(_prism(outline, low, high))
-        elif extrusion.holes:
+        elif holes:
             wall = Polygon(outline)
-            mouth = wall.difference(_grown(extrusion.holes, bevel)).convex_hull
+            mouth = wall.difference(_grown(holes, bevel)).convex_hull
             pieces.append(
                 np.concatenate([_prism(outline, low + bevel, high), _level(mouth, low)])
                 if mouth.area > AREA_MIN_M2
@@ -42,6 +47,38 @@ def convex_pieces(extrusion: Extrusion) -> list[NDArray[np.float64]]:
                 else _prism(outline, low, high - bevel)
             )
     return pieces
+
+
+def coarsened(hole: Outline) -> Outline:
+    """A convex hole with fewer edges; any other as it is.
+
+    Edges that turn little are left out, and those that stay are drawn out until they meet, so the hole only gains
+    corners. What fits a round hole has hardly more play in the corners of an octagon around it than between them, and
+    each edge saved is one solid less to look for contacts with.
+    """
+    if not _is_convex(hole):
+        return hole
+    edges = np.roll(hole, -1, axis=0) - hole
+    angles = np.arctan2(edges[:, 1], edges[:, 0])
+    lengths = np.linalg.norm(edges, axis=1)
+    first = int(np.argmax(lengths))
+    kept = [first]
+    for step in range(1, len(hole)):
+        place, following = (first + step) % len(hole), (first + step + 1) % len(hole)
+        turn = (angles[following] - angles[kept[-1]]) % (2 * np.pi)
+        if turn > COARSE_TURN_RAD or lengths[place] > COARSE_LENGTH_M:
+            kept.append(place)
+    if len(kept) < 3:
+        return hole
+    corners = [_meeting(hole[a], edges[a], hole[b], edges[b]) for a, b in zip(kept, kept[1:] + kept[:1], strict=True)]
+    return np.array(corners)
+
+
+def _meeting(start: Outline, along: Outline, other: Outline, other_along: Outline) -> Outline:
+    """Where two lines meet, each given by a point and a direction (2,)."""
+    cross = along[0] * other_along[1] - along[1] * other_along[0]
+    offset = other - start
+    return np.asarray(start + along * ((offset[0] * other_along[1] - offset[1] * other_along[0]) / cross))
 
 
 def convex_partition(section: Polygon) -> list[Outline]:

@@ -7,7 +7,8 @@ each, for all pixels at once; what it costs does not depend on how intricate the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -21,8 +22,10 @@ Bytes = NDArray[np.uint8]
 
 EMPTY = 0
 EDGE_M = 1e-5
-PORTION = 8
-"""So many heights are looked up at a time."""
+SNAP_M = 0.0005
+"""Heights are rounded to this, so that details of nearly the same height share a layer."""
+PORTION = 12
+"""So many heights are looked up at a time; a ray that has met something is spared the portions that follow."""
 _SHIFT = 4
 """OpenCV's fixed-point bits: outlines are drawn to a sixteenth of a cell."""
 
@@ -70,36 +73,42 @@ class Hits:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Layer:
-    """One section: materials by cell, wall headings by cell, and the heights at which shadows are looked for."""
+class _Samples:
+    """Heights at which rays are looked up, in the order in which they are passed, each a column (k, 1).
 
-    z_m: tuple[float, float]
-    cells: Bytes
-    headings: Bytes
-    solid: bool
-    shadow_heights: Floats
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sweep:
-    """A portion of a layer's sample heights. A ray that has met something is spared the portions that follow.
-
-    exact_rows: the samples at the layer's two ends, which are not dithered: they tell its top from its walls.
-    begins: whether the first sample is the layer's top.
+    heights: in m. offsets: where the height's layer begins in the atlas, in rows. dither: how far the sample may be
+    shifted, in m; 0 at a layer's two ends, which tell its top from its walls. tops: (k,) whether a layer begins here.
     """
 
-    layer: _Layer
     heights: Floats
+    offsets: Floats
+    dither: Floats
+    tops: NDArray[np.bool_]
     marks: Bytes
-    exact_rows: tuple[int, ...]
-    begins: bool
+
+    @staticmethod
+    def of(heights: list[float], layers: list[int], dither: list[float], tops: list[bool], rows: int) -> _Samples:
+        column = (np.array(values, np.float32)[:, None] for values in (heights, layers, dither))
+        z, layer, shift = column
+        marks = np.arange(len(heights), 0, -1).astype(np.uint8)[:, None]
+        return _Samples(z, layer * np.float32(rows), shift, np.array(tops), marks)
+
+    def portions(self) -> list[_Samples]:
+        """The samples in groups of at most PORTION."""
+        groups = []
+        for start in range(0, len(self.heights), PORTION):
+            rows = slice(start, start + PORTION)
+            group = (self.heights[rows], self.offsets[rows], self.dither[rows], self.tops[rows])
+            groups.append(_Samples(*group, self.marks[-len(group[0]) :]))
+        return groups
 
 
 class LayerStack:
     """A body or a landscape made of layers, in its own frame.
 
     half_width_m: the layers' grid covers x and y in [-half_width_m, half_width_m]. cell_m: the grid's resolution.
-    sample_m: rays are sampled at least this densely in height.
+    sample_m: how densely rays are sampled in height within thin parts; thick ones need half of that. from_z_m: what
+    lies below this height is left out.
     """
 
     def __init__(
@@ -110,34 +119,54 @@ class LayerStack:
         half_width_m: float,
         cell_m: float,
         sample_m: float,
+        from_z_m: float = -np.inf,
     ) -> None:
         self._half_width_m = half_width_m
         self._cell_m = cell_m
         self._size = round(2.0 * half_width_m / cell_m)
-        self._sample_m = sample_m
-        heights = sorted({round(z, 6) for extrusion in extrusions for z in extrusion.z_m})
-        self._layers = []
-        for low, high in zip(heights, heights[1:], strict=False):
-            if high - low < 1e-5:
-                continue
+        spans = [tuple(max(from_z_m, _snapped(z)) for z in extrusion.z_m) for extrusion in extrusions]
+        sections: list[tuple[float, float, Bytes]] = []
+        for low, high in itertools.pairwise(sorted({z for span in spans for z in span})):
             cells = np.zeros((self._size, self._size), np.uint8)
-            for extrusion, material in zip(extrusions, materials, strict=True):
-                if extrusion.z_m[0] < low + 1e-6 and extrusion.z_m[1] > high - 1e-6:
+            for extrusion, material, span in zip(extrusions, materials, spans, strict=True):
+                if span[0] <= low and span[1] >= high:
                     rings = [self._to_cells(ring) for ring in (extrusion.outline, *extrusion.holes)]
                     cv2.fillPoly(cells, rings, material, shift=_SHIFT)
             if cells.any():
-                # Shadows need no finer steps than what casts them is thick.
-                thickness = 2.0 * cell_m * float(cv2.distanceTransform(cells, cv2.DIST_L2, 3).max())
-                step = min(0.008, max(sample_m, 0.4 * thickness))
-                shadow_heights = _spread(low, high, max(2, 1 + round((high - low) / step)))
-                headings = _headings(cells, cell_m)
-                self._layers.append(_Layer((low, high), cells, headings, bool(cells.all()), shadow_heights))
-        self._sweeps = [sweep for layer in self._layers for sweep in self._sweeps_through(layer)]
-        self.z_range_m = (heights[0], heights[-1]) if heights else (0.0, 0.0)
+                sections.append((low, high, cells))
+        self.z_range_m = (sections[0][0], sections[-1][1]) if sections else (0.0, 0.0)
+        self._cells = np.concatenate([cells for *_, cells in sections]) if sections else np.zeros((1, 1), np.uint8)
+        # A layer without gaps has no walls.
+        headings = [cells if cells.all() else _headings(cells, cell_m) for *_, cells in sections]
+        self._headings = np.concatenate(headings) if headings else self._cells
+        self._samples, self._shadow_samples = self._place_samples(sections, sample_m)
+        self._portions = self._samples.portions()
 
     def _to_cells(self, ring: NDArray[np.float64]) -> NDArray[np.int32]:
         scaled = (ring + self._half_width_m) / self._cell_m - 0.5
         return np.round(scaled * (1 << _SHIFT)).astype(np.int32)
+
+    def _place_samples(
+        self, sections: list[tuple[float, float, Bytes]], sample_m: float
+    ) -> tuple[_Samples, _Samples]:
+        """Heights for surfaces and for shadows. Neither needs finer steps than a part is thick, shadows coarser ones."""
+        seen: tuple[list[float], list[int], list[float], list[bool]] = ([], [], [], [])
+        shading: tuple[list[float], list[int], list[float], list[bool]] = ([], [], [], [])
+        for number, (low, high, cells) in enumerate(sections):
+            thickness = 8.0 * self._cell_m * float(cv2.distanceTransform(cells[::4, ::4].copy(), cv2.DIST_L2, 3).max())
+            fine = min(2.0 * sample_m, max(sample_m, 0.12 * thickness))
+            coarse = min(0.008, max(sample_m, 0.4 * thickness))
+            for target, step in ((seen, fine), (shading, coarse)):
+                count = max(2, 1 + round((high - low) / step))
+                heights = np.linspace(low + EDGE_M, high - EDGE_M, count)
+                spacing = float(heights[1] - heights[0])
+                if cells.all():
+                    heights, count = heights[:1], 1
+                target[0].extend(heights.tolist())
+                target[1].extend([number] * count)
+                target[2].extend(0.0 if place in (0, count - 1) else spacing for place in range(count))
+                target[3].extend(place == 0 for place in range(count))
+        return _Samples.of(*seen, self._size), _Samples.of(*shading, self._size)
 
     def first_hit(self, lines: Lines) -> Hits:
         """The first surface along each line, going towards greater z."""
@@ -147,42 +176,33 @@ class LayerStack:
         wall = np.zeros(count, np.bool_)
         heading = np.zeros(count, np.uint8)
         rows = np.arange(count)
-        ends = self._in_cells(lines)
-        # Inner samples lie a little higher on some lines than on others: what regular samples miss of a thin edge
-        # would show as a staircase.
-        shift = _DITHER[:count] * np.float32(self._sample_m)
-        inner = Lines(ends.x0 + ends.x1 * shift, ends.x1, ends.y0 + ends.y1 * shift, ends.y1)
-        for sweep in self._sweeps:
+        lines, dither = self._in_cells(lines), _DITHER[:count]
+        for samples in self._portions:
             if len(rows) == 0:
                 break
-            x, y = _along(inner, sweep.heights)
-            for row in sweep.exact_rows:
-                x[row], y[row] = (x[0] for x in _along(ends, sweep.heights[row, None]))
-            found = _look_up(sweep.layer.cells, x, y)
+            x, y = self._along(lines, samples, dither)
+            found = _look_up(self._cells, x, y)
             # The first sample that is not empty: the greatest mark, where marks fall along the ray.
-            best = ((found != EMPTY).view(np.uint8) * sweep.marks).max(axis=0)
+            best = ((found != EMPTY).view(np.uint8) * samples.marks).max(axis=0)
             which = np.flatnonzero(best)
             if len(which):
-                first = len(sweep.heights) - best.take(which).astype(np.intp)
+                first = len(samples.heights) - best.take(which).astype(np.intp)
                 at = rows.take(which)
                 material[at] = found[first, which]
-                z_hit[at] = sweep.heights.take(first)
-                upright = np.flatnonzero(first) if sweep.begins else np.arange(len(first))
+                z_hit[at] = samples.heights[:, 0].take(first)
+                upright = np.flatnonzero(~samples.tops.take(first))
                 at, first, which = at.take(upright), first.take(upright), which.take(upright)
                 wall[at] = True
-                heading[at] = _look_up(sweep.layer.headings, x[None, first, which], y[None, first, which])[0]
+                heading[at] = _look_up(self._headings, x[None, first, which], y[None, first, which])[0]
                 keep = np.flatnonzero(best == 0)
-                rows, ends, inner = rows.take(keep), ends.take(keep), inner.take(keep)
+                rows, lines, dither = rows.take(keep), lines.take(keep), dither.take(keep)
         return Hits(material, z_hit, wall, heading)
 
     def blocks(self, lines: Lines, from_z_m: Floats) -> NDArray[np.bool_]:
         """Whether something of the stack lies on each line at heights less than `from_z_m` (n,): a shadow test."""
-        lines = self._in_cells(lines)
-        blocked = np.zeros(len(lines), np.bool_)
-        for layer in self._layers:
-            found = _look_up(layer.cells, *_along(lines, layer.shadow_heights))
-            blocked |= ((found != EMPTY) & (layer.shadow_heights[:, None] < from_z_m)).any(axis=0)
-        return blocked
+        samples = self._shadow_samples
+        found = _look_up(self._cells, *self._along(self._in_cells(lines), samples, None))
+        return np.asarray(((found != EMPTY) & (samples.heights < from_z_m)).any(axis=0))
 
     def may_touch(self, lines: Lines) -> NDArray[np.bool_]:
         """Whether each line comes near the stack at all, going by its bounding box: cheap, and never wrongly False."""
@@ -194,34 +214,30 @@ class LayerStack:
         return inside
 
     def _in_cells(self, lines: Lines) -> Lines:
-        """The lines with x and y in cells of the grid."""
+        """The lines with x and y in cells of a layer's grid."""
         scale = np.float32(1.0 / self._cell_m)
         offset = np.float32(self._half_width_m / self._cell_m - 0.5)
         return Lines(lines.x0 * scale + offset, lines.x1 * scale, lines.y0 * scale + offset, lines.y1 * scale)
 
-    def _sweeps_through(self, layer: _Layer) -> Iterator[_Sweep]:
-        low, high = layer.z_m
-        count = max(2, 1 + round((high - low) / self._sample_m))
-        heights = _spread(low, high, count)
-        for start in range(0, 1 if layer.solid else count, PORTION):
-            portion = heights[start : start + PORTION]
-            exact = [row for row in range(len(portion)) if start + row in (0, count - 1)]
-            marks = np.arange(len(portion), 0, -1, dtype=np.uint8)[:, None]
-            yield _Sweep(layer, portion, marks, tuple(exact), start == 0)
+    def _along(self, lines: Lines, samples: _Samples, dither: Floats | None) -> tuple[Floats, Floats]:
+        """x and y (k, n) in the atlas of the lines at the samples' heights.
+
+        With `dither` (n,), inner samples lie a little higher on some lines than on others: what regular samples miss of
+        a thin edge would show as a staircase.
+        """
+        z = samples.heights if dither is None else samples.heights + samples.dither * dither
+        x = z * lines.x1
+        x += lines.x0
+        y = z * lines.y1
+        y += lines.y0
+        # The outermost cells are empty, or all alike; a line that has left the grid must not enter the next layer.
+        np.clip(y, -0.4, self._size - 0.6, out=y)
+        y += samples.offsets
+        return x, y
 
 
-def _along(lines: Lines, heights: Floats) -> tuple[Floats, Floats]:
-    """x and y (heights, n) of the lines at the heights."""
-    x = heights[:, None] * lines.x1
-    x += lines.x0
-    y = heights[:, None] * lines.y1
-    y += lines.y0
-    return x, y
-
-
-def _spread(low_m: float, high_m: float, count: int) -> Floats:
-    """Heights from just above `low_m` to just below `high_m`."""
-    return np.linspace(low_m + EDGE_M, high_m - EDGE_M, count).astype(np.float32)
+def _snapped(z_m: float) -> float:
+    return round(z_m / SNAP_M) * SNAP_M
 
 
 _DITHER = (np.arange(1 << 15) * 0.618034 % 1.0).astype(np.float32) - np.float32(0.5)
@@ -237,8 +253,10 @@ def _look_up(image: Bytes, x: Floats, y: Floats) -> Bytes:
 
 def _headings(cells: Bytes, cell_m: float) -> Bytes:
     """Which way the nearest wall faces, for every cell: the way in which the material thins out."""
-    solid = (cells != EMPTY).astype(np.float32)
-    reach = max(1.0, 0.0007 / cell_m)
-    smooth = cv2.GaussianBlur(solid, (0, 0), reach)
-    angle = np.arctan2(-cv2.Sobel(smooth, cv2.CV_32F, 0, 1), -cv2.Sobel(smooth, cv2.CV_32F, 1, 0))
-    return np.asarray(np.round(angle * (128.0 / np.pi)).astype(np.int32) & 255, dtype=np.uint8)
+    _, solid = cv2.threshold(cells, 0, 255, cv2.THRESH_BINARY)
+    reach = max(3, 2 * round(0.0012 / cell_m) + 1)
+    smooth = cv2.blur(cv2.blur(solid, (reach, reach)), (reach, reach))
+    slope_x = cv2.Sobel(smooth, cv2.CV_16S, 1, 0).astype(np.float32)
+    slope_y = cv2.Sobel(smooth, cv2.CV_16S, 0, 1).astype(np.float32)
+    angle = cv2.phase(-slope_x, -slope_y)  # in [0, 2 pi)
+    return np.asarray(cv2.convertScaleAbs(angle, alpha=128.0 / np.pi), dtype=np.uint8)

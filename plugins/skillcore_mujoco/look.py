@@ -179,7 +179,8 @@ def _clutter(rng: np.random.Generator, panel_z_m: float, socket_half_m: tuple[fl
         size = rng.uniform(0.002, 0.012, 2)
         reach = np.hypot(*size) + away
         center = np.array([np.cos(angle), np.sin(angle)]) * (np.array(socket_half_m) + reach)
-        top = panel_z_m * float(rng.uniform(0.05, 0.98))
+        # Few heights, since every one of them begins a layer.
+        top = panel_z_m * float(rng.choice([0.1, 0.5, 0.85]))
         corners = 4 if rng.random() < 0.6 else 14
         phase = rng.uniform(0, 2 * np.pi)
         around = phase + np.arange(corners) * 2 * np.pi / corners
@@ -196,13 +197,16 @@ def _clutter(rng: np.random.Generator, panel_z_m: float, socket_half_m: tuple[fl
 
 def panel_around(mating: Mating, panel_z_m: float) -> Extrusion:
     """The panel that the socket is mounted in, with a gap for the socket's housing."""
-    housing = max(
-        (part for part in mating.socket if part.z_m[0] < 1e-5), key=lambda part: np.ptp(part.outline, axis=0).prod()
-    )
+    housing = max((part for part in mating.socket if part.z_m[0] < 1e-5), key=_extent)
     half = max(reach_of([housing])) + 0.06
     square = half * np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
-    bottom = max(panel_z_m, *(part.z_m[1] for part in mating.socket)) + 0.002
-    return Extrusion(square, (panel_z_m, bottom), Material((0.5, 0.5, 0.5)), holes=(housing.outline,))
+    thickness = max(0.0, *(part.z_m[1] for part in mating.socket)) + 0.002
+    surface = Material((0.5, 0.5, 0.5))
+    return Extrusion(square, (panel_z_m, panel_z_m + thickness), surface, holes=(housing.outline,))
+
+
+def _extent(part: Extrusion) -> float:
+    return float(np.ptp(part.outline, axis=0).prod())
 
 
 def reach_of(extrusions: Sequence[Extrusion]) -> tuple[float, float]:

@@ -7,7 +7,6 @@ a little give in tilt, as rubber-lined fingers hold it. Gravity is left out: the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mujoco
@@ -18,8 +17,10 @@ from skillcore.types import Array, Pose
 from skillcore_mujoco.convex import convex_pieces
 
 TIMESTEP_S = 0.002
-CHUNK_STEPS = 10
-"""Physics steps between updates of the servo ramp: every 20 ms."""
+CHUNK_STEPS = 5
+"""Physics steps between updates of the servo ramp and samples of the force: every 10 ms."""
+FORCE_FILTER = 0.4
+"""Share of a new sample in the force sensor's low-pass filter: its time constant is 20 ms."""
 AXES = ("x", "y", "z", "yaw")
 PINS, SHOULDER = 1, 2
 """What collides with what: pins with the socket's pieces, the plug's shoulder with the mouth's plane."""
@@ -51,14 +52,19 @@ class Grasp:
 
 
 class Physics:
-    """One plug and one socket, ready to be pushed together. `ground` is what else is fixed, in the socket frame."""
+    """One plug and one socket, ready to be pushed together.
 
-    def __init__(self, mating: Mating, tool: ToolMechanics, ground: Sequence[Extrusion] = ()) -> None:
+    panel: what the socket is mounted in; `set_panel` moves it in height.
+    """
+
+    def __init__(self, mating: Mating, tool: ToolMechanics, panel: Extrusion) -> None:
         self.mating = mating
         self._tool = tool
-        self._model = _model(mating, tool, ground)
+        self._model = _model(mating, tool, panel)
         self._data = mujoco.MjData(self._model)
         self._held = self._model.body("plug").id
+        self._panel = self._model.body("panel").id
+        self._panel_z_m = panel.z_m[0]
         self._damping_lag_s = -self._model.actuator_biasprm[:, 2] / self._model.actuator_gainprm[:, 0]
         self._start = np.zeros(4)
         self._goal = np.zeros(4)
@@ -66,6 +72,7 @@ class Physics:
         self._ramp_until_s = 0.0
         self._engaged_yaw_rad: float | None = None
         self._force_limit_n = np.inf
+        self._push, self._torque = np.zeros(3), np.zeros(3)
         self.reset(Grasp(), np.zeros(4))
 
     def reset(self, grasp: Grasp, tool_pose: Array) -> None:
@@ -85,8 +92,13 @@ class Physics:
         self._start = self._goal = np.array(tool_pose, dtype=np.float64)
         self._ramp_from_s = self._ramp_until_s = 0.0
         self._engaged_yaw_rad = None
+        self._push, self._torque = np.zeros(3), np.zeros(3)
         self.limit_force(np.inf)
         mujoco.mj_forward(model, data)
+
+    def set_panel(self, z_m: float) -> None:
+        """Moves the panel's surface to `z_m` behind the mouth."""
+        self._model.body_pos[self._panel][2] = z_m - self._panel_z_m
 
     # --- reading ---
 
@@ -120,12 +132,10 @@ class Physics:
 
     @property
     def wrench(self) -> Array:
-        """Force in N and torque in Nm (6,) on the tool, at the plug's tip, in the tool's axes."""
-        # What contacts, contact springs and thread do to the axes; the sensor knows only what passes through the plug.
-        push_x, push_y, push_z = self._data.qfrc_constraint[:3]
+        """Force in N and torque in Nm (6,) on the tool, at the plug's tip, in the tool's axes, low-pass filtered."""
+        x, y, z = self._push
         cosine, sine = np.cos(self._data.qpos[3]), np.sin(self._data.qpos[3])
-        force = (cosine * push_x + sine * push_y, cosine * push_y - sine * push_x, push_z)
-        return np.array([*force, *-self._data.sensordata])
+        return np.array([cosine * x + sine * y, cosine * y - sine * x, z, *-self._torque])
 
     @property
     def turned_rad(self) -> float:
@@ -162,6 +172,9 @@ class Physics:
             self._data.ctrl[:] = self._ramp_at(self.time_s + count * TIMESTEP_S)
             self._update_contacts()
             mujoco.mj_step(self._model, self._data, count)
+            # What contacts, contact springs and thread do to the axes; the torque is what passes through the plug.
+            self._push += FORCE_FILTER * (self._data.qfrc_constraint[:3] - self._push)
+            self._torque += FORCE_FILTER * (self._data.sensordata - self._torque)
         # Sensors and body poses of the state just reached, not of the one before the last step.
         mujoco.mj_forward(self._model, self._data)
 
@@ -195,7 +208,7 @@ class Physics:
             self._engaged_yaw_rad = None
 
 
-def _model(mating: Mating, tool: ToolMechanics, ground: Sequence[Extrusion]) -> mujoco.MjModel:
+def _model(mating: Mating, tool: ToolMechanics, panel: Extrusion) -> mujoco.MjModel:
     spec = mujoco.MjSpec()
     option = spec.option
     option.timestep = TIMESTEP_S
@@ -208,7 +221,9 @@ def _model(mating: Mating, tool: ToolMechanics, ground: Sequence[Extrusion]) -> 
 
     facing_up = (0.0, 1.0, 0.0, 0.0)
     socket = spec.worldbody.add_body(name="socket")
-    _add_pieces(spec, socket, "socket", (*mating.socket, *ground), mating.friction, contype=PINS, conaffinity=PINS)
+    _add_pieces(spec, socket, "socket", mating.socket, mating.friction, contype=PINS, conaffinity=PINS)
+    board = spec.worldbody.add_body(name="panel")
+    _add_pieces(spec, board, "panel", (panel,), mating.friction, contype=PINS, conaffinity=PINS)
     # The shoulder meets the mouth's plane: a few balls on a plane cost a tenth of what the two faces would.
     stop = socket.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=(1.0, 1.0, 0.1), quat=facing_up)
     stop.contype = stop.conaffinity = SHOULDER

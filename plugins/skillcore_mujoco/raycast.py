@@ -25,6 +25,8 @@ PANEL = 1
 SOCKET_CELL_M, PLUG_CELL_M = 0.0002, 0.00015
 SOCKET_HALF_WIDTH_M = 0.06
 SAMPLE_M, PLUG_SAMPLE_M = 0.001, 0.0007
+HIDDEN_Z_M = -0.045
+"""Wrist cameras look down past what is farther behind the tip than this."""
 BAKED_PX = 176
 BACKGROUND, PART_OF_SOCKET, PART_OF_PLUG, PART_OF_TOOL = 0, 1, 2, 3
 
@@ -76,6 +78,7 @@ class RayCaster:
         palette = _Palette()
         self._look = look
         self._palette = palette
+        self._panel_channels = cv2.split(look.panel)
         bodies = (*look.clutter, *mating.socket)
         self._socket = LayerStack(
             [panel_around(mating, look.panel_z_m), *bodies],
@@ -84,9 +87,6 @@ class RayCaster:
             cell_m=SOCKET_CELL_M,
             sample_m=SAMPLE_M,
         )
-        self._part_of = np.full(256, BACKGROUND, np.uint8)
-        self._part_of[palette.numbers(mating.socket)] = PART_OF_SOCKET
-        self._panel_channels = cv2.split(look.panel)
         half = max(0.012, 1.05 * max(reach_of(mating.plug)))
         self._plug = LayerStack(
             mating.plug,
@@ -94,20 +94,25 @@ class RayCaster:
             half_width_m=half,
             cell_m=max(PLUG_CELL_M, half / 200),
             sample_m=PLUG_SAMPLE_M,
+            from_z_m=HIDDEN_Z_M,
         )
         self._fingers = LayerStack(
             fingers,
             palette.numbers(fingers),
             half_width_m=max(0.03, 1.05 * max(reach_of(fingers))),
             cell_m=0.0003,
-            sample_m=0.002,
+            sample_m=0.001,
+            from_z_m=HIDDEN_Z_M,
         )
+        self._part_of = np.full(256, BACKGROUND, np.uint8)
+        self._part_of[palette.numbers(mating.socket)] = PART_OF_SOCKET
         mouth = [e for e in mating.socket if e.z_m[0] < 1e-5]
         self._mouth_half_m = np.array(reach_of(mouth), np.float32) - 0.0005
         self._baked = self._bake_shadows(look)
+        self._is_exposed = False
         self._aim(eyes, look.sensors)
-        self.new_episode(Pose.identity(), look.light, np.random.default_rng(0))
-        self._expose()
+        self._finger_hits = self._fingers.first_hit(Lines.through(self._origins, self._directions))
+        self._finger_depth = (self._finger_hits.z_m - self._origins[2]) / self._directions[2]
 
     def _aim(self, eyes: Sequence[Eye], sensors: Sequence[Sensor]) -> None:
         """Rays of all views in the TCP frame, mounting errors included."""
@@ -125,6 +130,7 @@ class RayCaster:
             radius = np.hypot(x / np.abs(x).max(), y / np.abs(y).max()) / np.sqrt(2.0)
             exposures.append(255.0 * (1.0 - sensor.vignette * radius**2) * sensor.gain[:, None])
         self._shapes = [(eye.intrinsics.height_px, eye.intrinsics.width_px) for eye in eyes]
+        self._blocks = _blocks_of_four(self._shapes)
         self._directions = np.concatenate(directions, axis=1).astype(np.float32)
         self._origins = np.concatenate(origins, axis=1).astype(np.float32)
         self._exposure = np.concatenate(exposures, axis=1).astype(np.float32)
@@ -142,16 +148,15 @@ class RayCaster:
     def new_episode(self, plug_from_tcp: Pose, light: Light, rng: np.random.Generator) -> None:
         """Learns how the plug sits in the fingers, and so which pixels it can appear in."""
         self._light = light
-        lines = Lines.through(self._origins, self._directions)
-        fingers = self._fingers.first_hit(lines)
-        self._finger_hits = fingers
-        self._finger_depth = (fingers.z_m - self._origins[2]) / self._directions[2]
-        plug = self._plug.first_hit(Lines.through(*_seen_from(plug_from_tcp, self._origins, self._directions)))
+        lines = Lines.through(*_seen_from(plug_from_tcp, self._origins, self._directions))
+        possible = np.flatnonzero(self._plug.may_touch(lines))
+        shows_plug = np.zeros(len(lines), np.uint8)
+        shows_plug[possible] = self._plug.first_hit(lines.take(possible)).material != EMPTY
         near, start = [], 0
         for height, width in self._shapes:
             rows = slice(start, start + height * width)
             start += height * width
-            mask = (plug.material[rows] != EMPTY).reshape(height, width).astype(np.uint8)
+            mask = shows_plug[rows].reshape(height, width)
             # Two pixels are what a tilt in the fingers can shift the plug by.
             near.append(cv2.dilate(mask, np.ones((5, 5), np.uint8)).ravel())
         self._plug_pixels = np.flatnonzero(np.concatenate(near))
@@ -161,6 +166,9 @@ class RayCaster:
         self._noise = np.concatenate([noise, noise], axis=1).astype(np.float32)
         self._noise_shifts = rng.integers(0, len(lines), 997)
         self._frames = 0
+        if not self._is_exposed:
+            self._is_exposed = True
+            self._expose()
 
     def _expose(self) -> None:
         """Sets the views' exposure as a camera does by itself: to a middling brightness of what it sees at first."""
@@ -210,9 +218,16 @@ class RayCaster:
         material[rest], wall[rest], heading[rest], depth[rest] = hits.material, hits.wall, hits.heading, reach
         part[rest] = self._part_of.take(hits.material)
 
+        # Shadows are soft: one of the ground's pixels in each block of two by two speaks for all of them.
+        speaker = np.full(len(material), -1)
+        block = self._blocks.take(rest)
+        speaker[block] = np.arange(len(rest))
+        speakers = np.flatnonzero(speaker >= 0)
+        sample = speaker.take(speakers)
+        speaker[speakers] = np.arange(len(speakers))
+        ground = _columns(rays[0], sample) + reach.take(sample) * _columns(rays[1], sample)
         lit = np.ones(len(material), np.float32)
-        ground = rays[0] + reach * rays[1]
-        lit[rest] = self._lit(ground, tcp_from_socket, plug_from_socket)
+        lit[rest] = self._lit(ground, tcp_from_socket, plug_from_socket).take(speaker.take(block))
         points = origins + depth * directions
         color = self._shade(material, points, directions, wall, heading, lit)
         return self._develop(color, depth, part)
@@ -322,6 +337,16 @@ def _sample(texture: Floats, x: Floats, y: Floats) -> Floats:
 def _columns(vectors: Floats, which: NDArray[np.intp]) -> Floats:
     """Some columns of (3, n); taken row by row, which is several times faster than at once."""
     return np.stack([row.take(which) for row in vectors])
+
+
+def _blocks_of_four(shapes: Sequence[tuple[int, int]]) -> NDArray[np.intp]:
+    """For every pixel of all views, a number that it shares with its neighbours in a block of two by two."""
+    numbers, start = [], 0
+    for height, width in shapes:
+        rows, columns = np.mgrid[0:height, 0:width] // 2
+        numbers.append((start + rows * ((width + 1) // 2) + columns).ravel())
+        start += height * width
+    return np.concatenate(numbers)
 
 
 def _turn_code(pose: Pose) -> np.uint8:

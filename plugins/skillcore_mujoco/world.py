@@ -10,7 +10,7 @@ import numpy as np
 from skillcore.errors import DeviceError
 from skillcore.interfaces import Clock, Simulation
 from skillcore.solids import Extrusion, Material, Mating
-from skillcore.types import Array, Pose, Wrench
+from skillcore.types import Array, Pose
 from skillcore_mujoco.look import Look, draw_look, panel_around, reach_of, wandered
 from skillcore_mujoco.options import WorldOptions
 from skillcore_mujoco.physics import Grasp, Physics, ToolMechanics
@@ -52,6 +52,7 @@ class World(Simulation):
         self._eyes: list[Eye] = []
         self._mating = _bare_peg()
         self._look_seed = 0
+        self._look: Look | None = None
         self._physics: Physics | None = None
         self._caster: RayCaster | None = None
         self._past_s = 0.0
@@ -70,27 +71,30 @@ class World(Simulation):
         return self._socket_from_base
 
     def install(self, mating: Mating, *, seed: int) -> None:
-        self._mating, self._look_seed = mating, seed
         self._past_s = self.time_s
-        self._physics = self._caster = None
+        if mating is not self._mating:
+            self._physics = None
+        self._mating, self._look_seed = mating, seed
+        self._look = None
+        self._caster = None
         self.new_episode(seed=seed)
 
     def new_episode(self, *, seed: int) -> None:
         options = self._options
-        look_rng, grasp_rng, light_rng, self._noise = np.random.default_rng([seed, 77]).spawn(4)
+        noise_rng, grasp_rng, light_rng, self._noise = np.random.default_rng([seed, 77]).spawn(4)
         physics = self.physics
         self._past_s += physics.time_s
         grasp = Grasp(
             offset_m=_within_ball(grasp_rng, options.grasp_error_m),
             rotation_rad=_within_ball(grasp_rng, options.grasp_error_rad),
         )
+        physics.set_panel(self.look.panel_z_m)
         physics.reset(grasp, np.array([0.0, 0.0, HOME_M, 0.0]))
         bound = np.array([options.force_bias_n] * 3 + [0.02 * options.force_bias_n] * 3)
         self._bias = self._noise.uniform(-bound, bound)
         self._pictures = None
-        caster = self.caster
         plug_from_tcp = physics.tcp_from_socket.inverse() @ physics.plug_from_socket
-        caster.new_episode(plug_from_tcp, wandered(self._look.light, light_rng), look_rng)
+        self.caster.new_episode(plug_from_tcp, wandered(self.look.light, light_rng), noise_rng)
 
     def plug_from_socket(self) -> Pose:
         return self.physics.plug_from_socket
@@ -110,7 +114,7 @@ class World(Simulation):
     def attach_eye(self, eye: Eye) -> int:
         """Returns the view's number."""
         self._eyes.append(eye)
-        self._caster = None
+        self._look = self._caster = None
         return len(self._eyes) - 1
 
     @property
@@ -122,36 +126,46 @@ class World(Simulation):
             self.physics.advance(duration_s)
 
     @property
+    def look(self) -> Look:
+        if self._look is None:
+            options = self._options
+            self._look = draw_look(
+                np.random.default_rng([self._look_seed, 11]),
+                views=len(self._eyes),
+                socket_half_m=reach_of(self._mating.socket),
+                mount_error=(options.camera_error_m, options.camera_error_rad),
+            )
+        return self._look
+
+    @property
     def physics(self) -> Physics:
         if self._physics is None:
-            if self._body is None:
-                raise DeviceError(
-                    "the simulated world has no arm", cure="name an arm with `driver: mujoco` in the cell file"
-                )
-            self._look = self._draw_look()
-            self._physics = Physics(
-                self._mating, self._body.mechanics, [panel_around(self._mating, self._look.panel_z_m)]
-            )
+            panel = panel_around(self._mating, self.look.panel_z_m)
+            self._physics = Physics(self._mating, self._attached_body().mechanics, panel)
         return self._physics
 
     @property
     def caster(self) -> RayCaster:
         if self._caster is None:
-            physics = self.physics
-            assert self._body is not None  # physics has seen to it
-            finish = self._look.fingers
+            look = self.look
             fingers = [
-                replace(finger, material=finish, z_m=(finger.z_m[0], finger.z_m[1] - self._mating.depth_m))
-                for finger in self._body.fingers
+                replace(finger, material=look.fingers, z_m=(low - self._mating.depth_m, high - self._mating.depth_m))
+                for finger in self._attached_body().fingers
+                for low, high in (finger.z_m,)
             ]
-            self._caster = RayCaster(self._mating, self._look, fingers, self._eyes)
-            plug_from_tcp = physics.tcp_from_socket.inverse() @ physics.plug_from_socket
-            self._caster.new_episode(plug_from_tcp, self._look.light, np.random.default_rng(self._look_seed))
+            self._caster = RayCaster(self._mating, look, fingers, self._eyes)
         return self._caster
+
+    def _attached_body(self) -> Body:
+        if self._body is None:
+            raise DeviceError("the simulated world has no arm", cure="name an arm with `driver: mujoco` in the cell file")
+        return self._body
 
     def picture(self, number: int) -> Picture:
         """What a view shows now. All views are cast together, once for every moment that is asked for."""
         now = self.time_s
+        if self._caster is None:
+            self.new_episode(seed=self._look_seed)
         if self._pictures is None or self._pictures[0] != now:
             physics = self.physics
             self._pictures = (now, self.caster.render(physics.tcp_from_socket, physics.plug_from_socket))
@@ -168,19 +182,6 @@ class World(Simulation):
         options = self._options
         spread = np.array([options.force_noise_n] * 3 + [options.torque_noise_nm] * 3)
         return np.asarray(self.physics.wrench + self._bias + self._noise.normal(0.0, spread))
-
-    def true_wrench(self) -> Wrench:
-        wrench = self.physics.wrench
-        return Wrench(wrench[:3], wrench[3:])
-
-    def _draw_look(self) -> Look:
-        options = self._options
-        return draw_look(
-            np.random.default_rng([self._look_seed, 11]),
-            views=len(self._eyes),
-            socket_half_m=reach_of(self._mating.socket),
-            mount_error=(options.camera_error_m, options.camera_error_rad),
-        )
 
 
 def _within_ball(rng: np.random.Generator, radius: float) -> tuple[float, float, float]:

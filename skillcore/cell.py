@@ -1,0 +1,247 @@
+"""A cell: one arm and its sensors, opened together, moved only through the guard, and always left stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from skillcore.cell_config import CellConfig, LoadedCell
+from skillcore.errors import DeviceError, SkillcoreError
+from skillcore.home import cell_lock
+from skillcore.interfaces import Arm, Camera, Clock, Simulation
+from skillcore.parts import Context
+from skillcore.safety import Envelope, Guard
+from skillcore.types import ArmState, Frame, Image, Observation, Pose
+
+FRAME_MAX_AGE_S = 0.2
+"""A picture older than this is no observation of now."""
+
+
+class WallClock(Clock):
+    """The time of real cells."""
+
+    def now_s(self) -> float:
+        return time.monotonic()
+
+    def sleep_until(self, time_s: float) -> None:
+        remaining = time_s - time.monotonic()
+        if remaining > 0.0:
+            time.sleep(remaining)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """Everything read at one moment: the arm's state and a frame per camera, in the order of the cell file."""
+
+    state: ArmState
+    frames: tuple[Frame, ...]
+
+
+class Cell:
+    """An open cell. Use `open_cell`; the arm itself is out of reach on purpose.
+
+    Control runs in steps of `period_s`: `start_control` fixes the frame that observations and actions refer to, and
+    each `control` commands a step, waits for its end and reads the arm. A step that ends late is counted in `overruns`.
+    """
+
+    def __init__(
+        self, config: CellConfig, arm: Arm, cameras: dict[str, Camera], clock: Clock, simulation: Simulation | None
+    ) -> None:
+        self.config = config
+        self.clock = clock
+        self.simulation = simulation
+        self.guard = Guard(_envelope(config).tightened_by_arm(arm.limits))
+        self.overruns = 0
+        self._arm = arm
+        self._cameras = cameras
+        self._start_from_base = Pose.identity()
+        self._deadline_s = 0.0
+        self._state: ArmState | None = None
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @property
+    def period_s(self) -> float:
+        """Length of a control step."""
+        return 1.0 / self.config.control.rate_hz
+
+    @property
+    def views(self) -> int:
+        return len(self._cameras)
+
+    @property
+    def socket_from_base(self) -> Pose:
+        """Where the socket is mounted."""
+        return self.config.fixture.socket_from_base
+
+    # --- reading ---
+
+    @property
+    def state(self) -> ArmState:
+        """The arm's last reading; a new one, unchecked, where the last was made void by a motion."""
+        if self._state is None:
+            self._state = self._arm.read()
+        return self._state
+
+    def read(self) -> ArmState:
+        """The arm's newest state. Raises as `Guard.check` does."""
+        state = self._arm.read()
+        self._state = state
+        self.guard.check(state)
+        return state
+
+    def snapshot(self) -> Snapshot:
+        """The arm's newest state and every camera's newest frame, at full size."""
+        state = self.read()
+        return Snapshot(state, tuple(camera.read(FRAME_MAX_AGE_S) for camera in self._cameras.values()))
+
+    def observe(self) -> Observation:
+        """What policy and reward model see now; see `Observation`. The pose refers to `start_control`."""
+        state = self.state
+        size = self.config.views.size_px
+        images = np.stack([fitted(camera.read(FRAME_MAX_AGE_S).image, size) for camera in self._cameras.values()])
+        return Observation(
+            images=images,
+            pose=(self._start_from_base.inverse() @ state.tcp_from_base).as_vector().astype(np.float32),
+            wrench=state.wrench.as_vector().astype(np.float32),
+        )
+
+    # --- moving ---
+
+    def move_to(self, tcp_from_base: Pose, *, speed_m_s: float | None = None) -> None:
+        """Moves through free space, within the guard's workspace and speed, and returns when it has arrived."""
+        envelope = self.guard.envelope
+        position = np.clip(tcp_from_base.position_m, envelope.min_m, envelope.max_m)
+        speed = min(speed_m_s or envelope.speed_limit_m_s, envelope.speed_limit_m_s)
+        self._arm.move_to(
+            Pose(position, tcp_from_base.rotation), speed_m_s=speed, force_limit_n=envelope.hard_force_limit_n
+        )
+        self._state = None
+
+    def zero_wrench(self) -> None:
+        """Takes the present wrench for zero; the tool must touch nothing."""
+        self._arm.zero_wrench()
+        self._state = None
+
+    def start_control(self) -> None:
+        """Makes the present pose the start that observations and actions refer to, and starts the clockwork."""
+        self.overruns = 0
+        self.guard.start_episode()
+        self._start_from_base = self.read().tcp_from_base
+        self._deadline_s = self.clock.now_s()
+
+    def control(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
+        """One control step: moves by `action` (4,), in [-1, 1], in the tool's axes, and waits for the step's end.
+
+        Returns what was really commanded (4,), in the same units. The tool is kept upright as it was at the start.
+        Raises as `Guard.check` does, with the arm stopped.
+        """
+        control = self.config.control
+        before = self.state
+        scale = np.array([control.step_m] * 3 + [control.turn_step_rad])
+        here = self._start_from_base.inverse() @ before.tcp_from_base
+        upright = Pose.from_xyz_yaw(*here.position_m, here.yaw_rad)
+        wanted = np.clip(np.asarray(action, dtype=np.float64), -1.0, 1.0) * scale
+        target = self._start_from_base @ upright @ Pose.from_xyz_yaw(*wanted)
+        try:
+            allowed = self.guard.limit(target, before.tcp_from_base, self.period_s)
+            force_limit = self.guard.envelope.force_limit_n
+            commanded = self._arm.servo_to(allowed, duration_s=self.period_s, force_limit_n=force_limit)
+            self._await_step_end()
+            self.read()
+        except BaseException:
+            self._arm.stop()
+            raise
+        moved = upright.inverse() @ (self._start_from_base.inverse() @ commanded)
+        executed = np.array([*moved.position_m, moved.yaw_rad]) / scale
+        return executed.astype(np.float32)
+
+    def _await_step_end(self) -> None:
+        self._deadline_s += self.period_s
+        now = self.clock.now_s()
+        if now > self._deadline_s:
+            self.overruns += 1
+            self._deadline_s = now
+        else:
+            self.clock.sleep_until(self._deadline_s)
+
+    def stop(self) -> None:
+        """Stops the arm. Never raises."""
+        self._arm.stop()
+
+    def recover(self) -> None:
+        """Clears a fault that can be cleared safely. Raises ArmFaultError if it can't."""
+        self._arm.recover()
+        self._state = None
+
+
+@contextmanager
+def open_cell(loaded: LoadedCell) -> Iterator[Cell]:
+    """Opens all devices of a cell and closes them again, the arm stopped first, whatever happens in between.
+
+    Raises CellBusyError if another process holds the cell, and one DeviceError that lists all devices that would not
+    open, each with its cure.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(cell_lock(loaded.name))
+        fixture = loaded.config.fixture.socket_from_base
+        simulation = None
+        if loaded.simulation is not None:
+            simulation = loaded.simulation.make(Context(name="simulation", fixture=fixture))
+            stack.callback(simulation.close)
+        clock = simulation.clock if simulation is not None else WallClock()
+        context = Context(clock=clock, simulation=simulation, fixture=fixture)
+        arm = loaded.arm.make(_named(context, "arm"))
+        cameras = {key: driver.make(_named(context, key)) for key, driver in loaded.cameras.items()}
+        failures = []
+        for name, device in (("arm", arm), *cameras.items()):
+            stack.callback(device.close)
+            try:
+                device.connect()
+            except SkillcoreError as error:
+                failures.append((name, error))
+        if failures:
+            raise DeviceError(
+                f"cell {loaded.name}: {len(failures)} of {1 + len(cameras)} devices did not open\n"
+                + "\n".join(f"- {name}: {error}" for name, error in failures)
+            ) from failures[0][1]
+        stack.callback(arm.stop)
+        yield Cell(loaded.config, arm, cameras, clock, simulation)
+
+
+def fitted(image: Image, size_px: int) -> Image:
+    """The image's middle square, (size_px, size_px, 3)."""
+    height, width = image.shape[:2]
+    if height != width:
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        image = image[top : top + side, left : left + side]
+    if image.shape[0] == size_px:
+        return image
+    resized = cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_AREA)
+    return np.asarray(resized, dtype=np.uint8)
+
+
+def _envelope(config: CellConfig) -> Envelope:
+    safety = config.safety
+    center = config.fixture.socket_from_base.position_m
+    return Envelope(
+        min_m=center + np.array(safety.workspace.min_m),
+        max_m=center + np.array(safety.workspace.max_m),
+        speed_limit_m_s=safety.speed_limit_m_s,
+        turn_speed_limit_rad_s=safety.turn_speed_limit_rad_s,
+        force_limit_n=safety.force_limit_n,
+        hard_force_limit_n=safety.hard_force_limit_n,
+    )
+
+
+def _named(context: Context, name: str) -> Context:
+    return Context(name=name, clock=context.clock, simulation=context.simulation, fixture=context.fixture)

@@ -1,0 +1,150 @@
+"""A skill bound to a cell and a variant: a `gymnasium.Env` with a real reset."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from skillcore.cell import Cell
+from skillcore.errors import DeviceError, SafetyStopError
+from skillcore.types import ACTION_NAMES, Observation, Pose
+
+POSE_BOUND = 10.0
+WRENCH_BOUND = 1000.0
+RESET_TRIES = 3
+
+
+class Judge(Protocol):
+    """Says during an episode whether its goal has been reached."""
+
+    def start(self) -> None:
+        """An episode begins."""
+
+    def judge(self, observation: Observation) -> tuple[float, bool]:
+        """The probability that this observation shows success, and whether the episode counts as succeeded."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """What a simulation, or one calibrated success pose, says of the present moment.
+
+    seated_from_tcp: where the TCP would be at success, seen from the TCP.
+    """
+
+    success: bool
+    seated_from_tcp: Pose
+
+
+class Task(gymnasium.Env[Observation, NDArray[np.float32]]):
+    """One episode after another of one skill on one cell.
+
+    Observations and actions are those of `skillcore.types`: a dict of images, pose and wrench, and four numbers in
+    [-1, 1]. The reward is 1 in the step that reaches the goal and 0 otherwise, and reaching the goal terminates.
+
+    Who says so? The `judge`, if there is one: during practice, that is the reward model. Without a judge it is the
+    simulation's truth, and a cell that has none raises DeviceError. `info` holds:
+
+    - `executed` (4,): what was really commanded; `score`: the judge's probability of success (NaN without one);
+    - `is_success`: the truth where it is known, for reports; `truth`: the whole `Truth`, or None;
+    - `aborted`: why the guard ended the episode, or "".
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012  (gymnasium's own form)
+
+    def __init__(self, cell: Cell, *, max_steps: int, judge: Judge | None = None) -> None:
+        size = cell.config.views.size_px
+        self.cell = cell
+        self.max_steps = max_steps
+        self.judge = judge
+        self.observation_space = spaces.Dict(
+            {
+                "images": spaces.Box(0, 255, (cell.views, size, size, 3), np.uint8),
+                "pose": spaces.Box(-POSE_BOUND, POSE_BOUND, (6,), np.float32),
+                "wrench": spaces.Box(-WRENCH_BOUND, WRENCH_BOUND, (6,), np.float32),
+            }
+        )  # type: ignore[assignment]  # a Dict space yields what the TypedDict describes
+        self.action_space = spaces.Box(-1.0, 1.0, (len(ACTION_NAMES),), np.float32)
+        self._steps = 0
+        self._fresh = True
+
+    # --- what a skill fills in ---
+
+    @abstractmethod
+    def prepare(self, rng: np.random.Generator) -> None:
+        """Real work: frees the tool from where the last episode left it and brings it to a new start, touching nothing."""
+
+    @abstractmethod
+    def truth(self) -> Truth | None:
+        """What is known of the present moment without the reward model, or None."""
+
+    # --- gymnasium.Env ---
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        super().reset(seed=seed)
+        for _ in range(RESET_TRIES):
+            self.prepare(self.np_random)
+            self.cell.zero_wrench()
+            self.cell.start_control()
+            observation = self._observe()
+            if self.judge is not None:
+                self.judge.start()
+            score, solved = self._judged(observation)
+            if not solved:
+                self._steps, self._fresh = 0, False
+                return observation, self._info(np.zeros(4, np.float32), score, "")
+        raise DeviceError(
+            f"the task looks solved before it starts, {RESET_TRIES} times in a row",
+            cure="see whether the plug is still in the socket, and whether the cameras see what they should",
+        )
+
+    def step(self, action: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        if self._fresh:
+            raise gymnasium.error.ResetNeeded("call reset() before step()")
+        aborted = ""
+        executed = np.zeros(4, np.float32)
+        try:
+            executed = self.cell.control(action)
+        except SafetyStopError as error:
+            aborted = error.what
+        observation = self._observe()
+        score, success = self._judged(observation)
+        success = success and not aborted
+        self._steps += 1
+        truncated = bool(aborted) or (self._steps >= self.max_steps and not success)
+        self._fresh = success or truncated
+        return observation, float(success), success, truncated, self._info(executed, score, aborted)
+
+    def _observe(self) -> Observation:
+        observation = self.cell.observe()
+        np.clip(observation["pose"], -POSE_BOUND, POSE_BOUND, out=observation["pose"])
+        np.clip(observation["wrench"], -WRENCH_BOUND, WRENCH_BOUND, out=observation["wrench"])
+        return observation
+
+    def _judged(self, observation: Observation) -> tuple[float, bool]:
+        if self.judge is not None:
+            return self.judge.judge(observation)
+        truth = self.truth()
+        if truth is None:
+            raise DeviceError(
+                "nothing in this cell says whether the task is solved",
+                cure="give the task a reward model as its judge; only a simulation knows by itself",
+            )
+        return float("nan"), truth.success
+
+    def _info(self, executed: NDArray[np.float32], score: float, aborted: str) -> dict[str, Any]:
+        truth = self.truth()
+        return {
+            "executed": executed,
+            "score": score,
+            "truth": truth,
+            "is_success": None if truth is None else truth.success,
+            "aborted": aborted,
+        }

@@ -1,0 +1,1 @@
+"""Insertion of connectors: the skill, its collector and baselines, and the library of connectors."""

@@ -1,0 +1,81 @@
+"""The scripted policy that collects offline data, knowing where success lies."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skillcore.cell_config import Control
+from skillcore.task import Truth
+from skillcore.types import Pose
+
+CENTRED_M = 0.001
+LIFT_M = 0.003
+BIAS_M = 0.0015
+BIAS_STEPS = 6
+
+
+class Collector:
+    """The paper's collector, and what a success classifier needs to see besides.
+
+    Within 1 mm of the centre line it moves down, else towards the line; with probability `random` an action is drawn
+    at random instead (Nair et al. 2022, arXiv:2210.15206, section IV). Such data hardly shows the states that a
+    classifier mistakes for success, so for some steps (share `biased`) the collector aims beside the hole and presses
+    there, and after success it draws the plug back a little and seats it again.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        rng: np.random.Generator,
+        *,
+        depth_m: float,
+        random: float = 0.2,
+        biased: float = 0.35,
+    ) -> None:
+        self._scale = np.array([control.step_m] * 3 + [control.turn_step_rad])
+        self._rng = rng
+        self._depth_m = depth_m
+        self._random = random
+        self._biased = biased
+        self._bias_m = np.zeros(2)
+        self._bias_left = 0
+        self._lifts = 0
+
+    def act(self, truth: Truth) -> NDArray[np.float32]:
+        """An action (4,) in [-1, 1], given where the TCP would be at success, seen from the TCP."""
+        rng = self._rng
+        if self._lifts > 0:
+            self._lifts -= 1
+            return self._lift()
+        if truth.success:
+            self._lifts = int(rng.integers(0, 3))
+            return self._lift()
+        if rng.random() < self._random:
+            return rng.uniform(-1.0, 1.0, 4).astype(np.float32)
+        return self._aim(truth.seated_from_tcp)
+
+    def _lift(self) -> NDArray[np.float32]:
+        """Draws back by anything between nearly nothing and a whole step."""
+        action = self._rng.normal(0.0, 0.05, 4)
+        action[2] = -(self._rng.uniform(0.0, 1.0) ** 2)
+        return action.astype(np.float32)
+
+    def _aim(self, seated_from_tcp: Pose) -> NDArray[np.float32]:
+        x, y, z = seated_from_tcp.position_m
+        yaw = seated_from_tcp.yaw_rad
+        if self._bias_left == 0 and self._rng.random() < self._biased / BIAS_STEPS:
+            self._bias_left = BIAS_STEPS
+            self._bias_m = self._rng.normal(0.0, BIAS_M, 2)
+        if self._bias_left > 0:
+            self._bias_left -= 1
+            x, y = x + self._bias_m[0], y + self._bias_m[1]
+        beside = float(np.hypot(x, y))
+        down = 0.0
+        if beside < CENTRED_M:
+            down = np.inf
+        elif beside > LIFT_M and z < self._depth_m + CENTRED_M:
+            down = -LIFT_M  # The tip has sunk below the mouth beside the housing.
+        # A screw owes its turn only once it sits.
+        turn = yaw if abs(yaw) < 0.3 or z < CENTRED_M else 0.0
+        return np.clip(np.array([x, y, down, turn]) / self._scale, -1.0, 1.0).astype(np.float32)
