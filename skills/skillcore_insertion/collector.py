@@ -11,6 +11,7 @@ from skillcore.types import Pose
 
 CENTRED_M = 0.001
 LIFT_M = 0.003
+WANDER_M = 0.02
 BIAS_M = 0.0015
 BIAS_STEPS = 6
 
@@ -21,7 +22,8 @@ class Collector:
     Within 1 mm of the centre line it moves down, else towards the line; with probability `random` an action is drawn
     at random instead (Nair et al. 2022, arXiv:2210.15206, section IV). Such data hardly shows the states that a
     classifier mistakes for success, so for some steps (share `biased`) the collector aims beside the hole and presses
-    there, and after success it draws the plug back a little and seats it again.
+    there, and after success it draws the plug back a little and seats it again. And it shows the socket from few sides,
+    so that an episode may begin (with probability `wandering`) with some steps to places all around.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Collector:
         depth_m: float,
         random: float = 0.2,
         biased: float = 0.35,
+        wandering: float = 0.5,
     ) -> None:
         self._scale = np.array([control.step_m] * 3 + [control.turn_step_rad])
         self._rng = rng
@@ -41,6 +44,8 @@ class Collector:
         self._bias_m = np.zeros(2)
         self._bias_left = 0
         self._lifts = 0
+        self._wanders = int(rng.integers(2, 9)) if rng.random() < wandering else 0
+        self._place = np.zeros(3)
 
     def act(self, truth: Truth) -> NDArray[np.float32]:
         """An action (4,) in [-1, 1], given where the TCP would be at success, seen from the TCP."""
@@ -51,9 +56,23 @@ class Collector:
         if truth.success:
             self._lifts = int(rng.integers(0, 3))
             return self._lift()
+        if self._wanders > 0:
+            self._wanders -= 1
+            return self._wander(truth.seated_from_tcp)
         if rng.random() < self._random:
             return rng.uniform(-1.0, 1.0, 4).astype(np.float32)
         return self._aim(truth.seated_from_tcp)
+
+    def _wander(self, seated_from_tcp: Pose) -> NDArray[np.float32]:
+        """On to a place somewhere above the mouth, which is changed for another now and then."""
+        rng = self._rng
+        if rng.random() < 0.4 or not self._place.any():
+            radius, angle = WANDER_M * np.sqrt(rng.random()), rng.uniform(-np.pi, np.pi)
+            height = rng.uniform(0.001, 0.015)
+            self._place = np.array([radius * np.cos(angle), radius * np.sin(angle), -self._depth_m - height])
+        away = seated_from_tcp.position_m + self._place
+        wanted = np.array([*away, rng.normal(0.0, 0.08)]) / self._scale
+        return np.clip(wanted + rng.normal(0.0, 0.1, 4), -1.0, 1.0).astype(np.float32)
 
     def _lift(self) -> NDArray[np.float32]:
         """Draws back by anything between nearly nothing and a whole step."""
