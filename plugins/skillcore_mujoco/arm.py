@@ -16,6 +16,8 @@ POLL_S = 0.02
 LIMITS = ArmLimits(speed_m_s=0.5, turn_speed_rad_s=3.0, force_n=80.0)
 TURN_SPEED_RAD_S = 1.0
 SETTLE_S = 0.1
+ARRIVED_M = 0.002
+WAY_CURE = "free the tool, and see that the way to the start pose is clear"
 
 
 class SimulatedArm(Arm):
@@ -85,8 +87,12 @@ class SimulatedArm(Arm):
                 self.stop()
                 raise ArmFaultError(
                     self._fault or f"the arm met {force:.0f} N on its way, more than the {force_limit_n:.0f} N allowed",
-                    cure="free the tool, and see that the way to the start pose is clear",
+                    cure=WAY_CURE,
                 )
+        short = float(np.linalg.norm(goal[:3] - physics.tool_pose[:3]))
+        if short > ARRIVED_M:
+            self.stop()
+            raise ArmFaultError(f"the arm was held up {short * 1e3:.1f} mm before its goal", cure=WAY_CURE)
 
     def servo_to(self, tcp_from_base: Pose, *, duration_s: float, force_limit_n: float) -> Pose:
         world = self._opened()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,6 +27,7 @@ SNAP_M = 0.0005
 """Heights are rounded to this, so that details of nearly the same height share a layer."""
 PORTION = 12
 """So many heights are looked up at a time; a ray that has met something is spared the portions that follow."""
+REMAP_COLUMNS = 1 << 14
 _SHIFT = 4
 """OpenCV's fixed-point bits: outlines are drawn to a sixteenth of a cell."""
 
@@ -149,7 +151,7 @@ class LayerStack:
     def _place_samples(
         self, sections: list[tuple[float, float, Bytes]], sample_m: float
     ) -> tuple[_Samples, _Samples]:
-        """Heights for surfaces and for shadows. Neither needs finer steps than a part is thick, shadows coarser ones."""
+        """Heights for surfaces and for shadows: no finer than a part is thick, and coarser for shadows."""
         seen: tuple[list[float], list[int], list[float], list[bool]] = ([], [], [], [])
         shading: tuple[list[float], list[int], list[float], list[bool]] = ([], [], [], [])
         for number, (low, high, cells) in enumerate(sections):
@@ -176,7 +178,7 @@ class LayerStack:
         wall = np.zeros(count, np.bool_)
         heading = np.zeros(count, np.uint8)
         rows = np.arange(count)
-        lines, dither = self._in_cells(lines), _DITHER[:count]
+        lines, dither = self._in_cells(lines), np.resize(_DITHER, count)
         for samples in self._portions:
             if len(rows) == 0:
                 break
@@ -247,8 +249,17 @@ def _look_up(image: Bytes, x: Floats, y: Floats) -> Bytes:
     """The image's values at pixels x, y, EMPTY beyond its edges."""
     if x.size == 0:
         return np.zeros(x.shape, np.uint8)
-    found = cv2.remap(image, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=(EMPTY,))
-    return np.asarray(found, dtype=np.uint8)
+    return np.asarray(nearest(image, x, y, cv2.BORDER_CONSTANT), dtype=np.uint8)
+
+
+def nearest(image: NDArray[Any], x: Floats, y: Floats, border: int) -> NDArray[Any]:
+    """The image's values at the pixels nearest to x, y (k, n). OpenCV takes fewer than 2**15 columns at a time."""
+    parts = [
+        cv2.remap(image, x[:, start : start + REMAP_COLUMNS], y[:, start : start + REMAP_COLUMNS], cv2.INTER_NEAREST,
+                  borderMode=border, borderValue=(EMPTY,))
+        for start in range(0, x.shape[1], REMAP_COLUMNS)
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
 def _headings(cells: Bytes, cell_m: float) -> Bytes:

@@ -1,6 +1,11 @@
 """What a cell file may say about the simulated world, its arm and its cameras."""
 
+from __future__ import annotations
+
+import math
 from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
 
 from skillcore.config import (
     ANGLE,
@@ -11,7 +16,11 @@ from skillcore.config import (
     TORQUE,
     TURN_STIFFNESS,
     StrictModel,
+    wrong,
 )
+
+LEVEL_RAD = 0.05
+"""Every ray of a camera must point down by more than this, mounting errors included."""
 
 
 class WorldOptions(StrictModel):
@@ -52,5 +61,16 @@ class CameraOptions(StrictModel):
     distance_m: Annotated[float, LENGTH.within(0.03, 0.5)] = 0.075
     view_m: Annotated[float, LENGTH.within(0.01, 0.5)] = 0.045
     ahead_m: Annotated[float, LENGTH.within(-0.05, 0.05)] = 0.0
-    size_px: Annotated[int, "multiple of 8"] = 64
+    size_px: Annotated[int, Field(ge=16, le=1024)] = 64
     depth: bool = False
+
+    @model_validator(mode="after")
+    def _looks_down(self) -> CameraOptions:
+        half_rad = math.atan(0.5 * self.view_m / self.distance_m)
+        if self.elevation_rad < half_rad + LEVEL_RAD:
+            reason = (
+                f"the image's upper edge looks {math.degrees(half_rad):.0f} deg above its middle, and so past the cell"
+            )
+            least = math.degrees(half_rad + LEVEL_RAD)
+            raise wrong(reason, f"write at least {least:.0f} deg, or a smaller view_m", field="elevation_rad")
+        return self

@@ -1,8 +1,8 @@
 """The mechanics of a plug, a socket and a compliant tool in MuJoCo.
 
-Everything here is given in the socket frame (origin at the middle of the mouth, z into the socket). The tool moves along
-x, y, z and turns about z on position-controlled axes whose force is bounded in the actuator; the plug is held with
-a little give in tilt, as rubber-lined fingers hold it. Gravity is left out: the tool is balanced.
+Everything here is given in the socket frame (origin at the middle of the mouth, z into the socket). The tool moves
+along x, y, z and turns about z on position-controlled axes whose force is bounded in the actuator; the plug is held
+with a little give in tilt, as rubber-lined fingers hold it. Gravity is left out: the tool is balanced.
 """
 
 from __future__ import annotations

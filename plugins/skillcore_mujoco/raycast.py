@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from skillcore.solids import Extrusion, Material, Mating
 from skillcore.types import Array, Image, Intrinsics, Pose
-from skillcore_mujoco.layers import EMPTY, LayerStack, Lines
+from skillcore_mujoco.layers import EMPTY, LayerStack, Lines, nearest
 from skillcore_mujoco.look import TEXTURE_M, TEXTURE_PX, Light, Look, Sensor, panel_around, reach_of
 
 Floats = NDArray[np.float32]
@@ -78,7 +78,7 @@ class RayCaster:
         palette = _Palette()
         self._look = look
         self._palette = palette
-        self._panel_channels = cv2.split(look.panel)
+        self._panel_channels = [np.ascontiguousarray(look.panel[..., channel]) for channel in range(3)]
         bodies = (*look.clutter, *mating.socket)
         self._socket = LayerStack(
             [panel_around(mating, look.panel_z_m), *bodies],
@@ -331,7 +331,7 @@ def _sample(texture: Floats, x: Floats, y: Floats) -> Floats:
     """The texture's values (n,) at pixels x, y (n,); it repeats beyond its edges."""
     if len(x) == 0:
         return x
-    return np.asarray(cv2.remap(texture, x[None], y[None], cv2.INTER_NEAREST, borderMode=cv2.BORDER_WRAP)[0])
+    return np.asarray(nearest(texture, x[None], y[None], cv2.BORDER_WRAP)[0], dtype=np.float32)
 
 
 def _columns(vectors: Floats, which: NDArray[np.intp]) -> Floats:

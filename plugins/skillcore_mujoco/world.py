@@ -71,9 +71,8 @@ class World(Simulation):
         return self._socket_from_base
 
     def install(self, mating: Mating, *, seed: int) -> None:
-        self._past_s = self.time_s
         if mating is not self._mating:
-            self._physics = None
+            self._forget_physics()
         self._mating, self._look_seed = mating, seed
         self._look = None
         self._caster = None
@@ -103,13 +102,15 @@ class World(Simulation):
         return self.physics.turned_rad
 
     def close(self) -> None:
-        self._physics = self._caster = None
+        self._forget_physics()
+        self._caster = None
 
     # --- what arms and cameras of this plugin use ---
 
     def attach_body(self, body: Body) -> None:
         self._body = body
-        self._physics = self._caster = None
+        self._forget_physics()
+        self._caster = None
 
     def attach_eye(self, eye: Eye) -> int:
         """Returns the view's number."""
@@ -140,9 +141,16 @@ class World(Simulation):
     @property
     def physics(self) -> Physics:
         if self._physics is None:
-            panel = panel_around(self._mating, self.look.panel_z_m)
+            # Built the same for every look: how the world was set up before must not show in its numbers.
+            panel = panel_around(self._mating, 0.0)
             self._physics = Physics(self._mating, self._attached_body().mechanics, panel)
+            self._physics.set_panel(self.look.panel_z_m)
         return self._physics
+
+    def _forget_physics(self) -> None:
+        """Lets go of the mechanics and keeps the time that has passed in them."""
+        self._past_s = self.time_s
+        self._physics = None
 
     @property
     def caster(self) -> RayCaster:
@@ -158,7 +166,9 @@ class World(Simulation):
 
     def _attached_body(self) -> Body:
         if self._body is None:
-            raise DeviceError("the simulated world has no arm", cure="name an arm with `driver: mujoco` in the cell file")
+            raise DeviceError(
+                "the simulated world has no arm", cure="connect an arm with `driver: mujoco`, before anything else"
+            )
         return self._body
 
     def picture(self, number: int) -> Picture:
@@ -175,7 +185,8 @@ class World(Simulation):
         """The TCP's pose with the noise of joint sensors."""
         pose, spread = self.physics.tcp_from_socket, self._options.pose_noise_m
         jitter = self._noise.normal(0.0, spread, 4)
-        return Pose.from_xyz_yaw(*(pose.position_m + jitter[:3]), pose.yaw_rad + 5.0 * jitter[3])
+        x, y, z = pose.position_m + jitter[:3]
+        return Pose.from_xyz_yaw(x, y, z, pose.yaw_rad + 5.0 * jitter[3])
 
     def measured_wrench(self) -> Array:
         """Force and torque (6,) with bias and noise, before any zeroing."""
