@@ -1,0 +1,200 @@
+"""What every arm must do, as tests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from skillcore.clock import WallClock
+from skillcore.errors import DeviceError
+from skillcore.interfaces import Arm, Clock
+from skillcore.testing.promises import distance_m, is_pose, is_vector, promised, promised_error, promised_silence
+from skillcore.types import ArmState, Pose
+
+
+class ArmContract:
+    """Subclass it as `class TestMyArm(ArmContract)` and fill in `make_arm`, with the arm in free space.
+
+    step_m, speed_m_s, force_limit_n: how far, how fast and how firmly the suite moves the tool, along `direction` in
+    the tool's axes and back. near_m: how exactly the arm must arrive, also in its readings. still_n: force readings
+    may differ this much from zero after zeroing. settle_s: time for a motion to fade.
+    """
+
+    step_m: ClassVar[float] = 0.004
+    speed_m_s: ClassVar[float] = 0.02
+    force_limit_n: ClassVar[float] = 20.0
+    direction: ClassVar[tuple[float, float, float]] = (0.0, 0.0, -1.0)
+    near_m: ClassVar[float] = 0.001
+    still_n: ClassVar[float] = 2.0
+    settle_s: ClassVar[float] = 0.3
+    reading_age_s: ClassVar[float] = 0.2
+
+    def make_arm(self) -> Arm:
+        """A new arm, not connected."""
+        raise NotImplementedError("fill in make_arm")
+
+    def make_clock(self) -> Clock:
+        """The time the arm lives by; asked for after `make_arm`."""
+        return WallClock()
+
+    @pytest.fixture
+    def arm(self) -> Iterator[Arm]:
+        """A connected arm, closed afterwards."""
+        arm = self.make_arm()
+        try:
+            arm.connect()
+            yield arm
+        finally:
+            arm.close()
+
+    @pytest.fixture
+    def clock(self, arm: Arm) -> Clock:
+        """The arm's clock."""
+        return self.make_clock()
+
+    def ahead(self, state: ArmState, share: float = 1.0) -> Pose:
+        """The place that the suite moves to from where the arm is."""
+        x, y, z = np.array(self.direction) / np.linalg.norm(self.direction) * self.step_m * share
+        return state.tcp_from_base @ Pose.from_xyz_yaw(x, y, z, 0.0)
+
+    # --- opening and closing ---
+
+    def test_limits_are_known_before_connect(self) -> None:
+        limits = self.make_arm().limits
+        values = (limits.speed_m_s, limits.turn_speed_rad_s, limits.force_n)
+        positive = all(np.isfinite(value) and value > 0.0 for value in values)
+        promised(positive, "Arm.limits is valid before connect: positive finite numbers", limits)
+
+    def test_close_may_be_called_twice_and_without_connect(self) -> None:
+        arm = self.make_arm()
+        with promised_silence("Arm.close may be called after a failed connect"):
+            arm.close()
+        arm.connect()
+        with promised_silence("Arm.close may be called twice"):
+            arm.close()
+            arm.close()
+
+    def test_an_unconnected_arm_answers_with_a_device_error(self) -> None:
+        with promised_error(DeviceError, "Arm.read raises DeviceError when nothing answers"):
+            self.make_arm().read()
+
+    def test_stop_never_raises(self) -> None:
+        arm = self.make_arm()
+        with promised_silence("Arm.stop never raises and may be called at any time: before connect"):
+            arm.stop()
+        arm.connect()
+        try:
+            with promised_silence("Arm.stop never raises and may be called any number of times"):
+                arm.stop()
+                arm.stop()
+        finally:
+            arm.close()
+        with promised_silence("Arm.stop never raises and may be called at any time: after close"):
+            arm.stop()
+
+    # --- reading ---
+
+    def test_a_reading_is_complete(self, arm: Arm, clock: Clock) -> None:
+        state = arm.read()
+        promised(is_pose(state.tcp_from_base), "ArmState.tcp_from_base is a pose", state.tcp_from_base)
+        promised(is_vector(state.twist, 6), "ArmState.twist is (6,) finite numbers", state.twist)
+        promised(is_vector(state.wrench.force_n, 3), "Wrench.force_n is (3,) finite numbers", state.wrench.force_n)
+        promised(is_vector(state.wrench.torque_nm, 3), "Wrench.torque_nm is (3,) finite numbers", state.wrench)
+        promised(state.fault is None, "ArmState.fault is None on a healthy arm", state.fault)
+        age = clock.now_s() - state.time_s
+        promised(
+            -self.reading_age_s <= age <= self.reading_age_s,
+            f"ArmState.time_s is the cell clock's time of the reading, here within {self.reading_age_s} s",
+            f"{age:.3f} s ago",
+        )
+
+    def test_later_readings_are_newer(self, arm: Arm, clock: Clock) -> None:
+        first = arm.read()
+        clock.sleep_until(clock.now_s() + 0.1)
+        second = arm.read()
+        sequences, times = (first.sequence, second.sequence), (first.time_s, second.time_s)
+        promised(second.sequence > first.sequence, "ArmState.sequence grows with every new reading", sequences)
+        promised(second.time_s > first.time_s, "ArmState.time_s is the time of the reading", times)
+
+    def test_the_zeroed_wrench_is_zero(self, arm: Arm, clock: Clock) -> None:
+        arm.zero_wrench()
+        clock.sleep_until(clock.now_s() + 0.1)
+        force = float(np.linalg.norm(np.mean([arm.read().wrench.force_n for _ in range(5)], axis=0)))
+        promised(
+            force < self.still_n, "Arm.zero_wrench makes the present wrench the zero of later readings", f"{force} N"
+        )
+
+    # --- moving ---
+
+    def test_move_to_arrives_no_faster_than_asked(self, arm: Arm, clock: Clock) -> None:
+        start = arm.read()
+        goal = self.ahead(start)
+        began = clock.now_s()
+        arm.move_to(goal, speed_m_s=self.speed_m_s, force_limit_n=self.force_limit_n)
+        took = clock.now_s() - began
+        missing = distance_m(arm.read().tcp_from_base, goal)
+        promised(missing < self.near_m, "Arm.move_to returns when it has arrived", f"{missing * 1e3:.2f} mm short")
+        least = 0.9 * self.step_m / self.speed_m_s
+        promised(took >= least, "Arm.move_to keeps to its speed", f"{took:.3f} s instead of at least {least:.3f} s")
+        arm.move_to(start.tcp_from_base, speed_m_s=self.speed_m_s, force_limit_n=self.force_limit_n)
+
+    def test_servo_to_returns_at_once_with_the_target_and_gets_there(self, arm: Arm, clock: Clock) -> None:
+        start = arm.read()
+        goal, duration = self.ahead(start), self.step_m / self.speed_m_s
+        began = clock.now_s()
+        target = arm.servo_to(goal, duration_s=duration, force_limit_n=self.force_limit_n)
+        waited = clock.now_s() - began
+        promised(waited < 0.5 * duration, "Arm.servo_to returns at once", f"after {waited:.3f} of {duration:.3f} s")
+        off = distance_m(target, goal)
+        promised(
+            is_pose(target) and off < self.near_m, "Arm.servo_to returns the target really set", f"{off * 1e3:.2f} mm"
+        )
+        clock.sleep_until(began + duration + self.settle_s)
+        missing = distance_m(arm.read().tcp_from_base, target)
+        promised(missing < self.near_m, "Arm.servo_to moves to its target", f"{missing * 1e3:.2f} mm short")
+
+    def test_without_a_new_target_it_stays(self, arm: Arm, clock: Clock) -> None:
+        duration = self.step_m / self.speed_m_s
+        arm.servo_to(self.ahead(arm.read()), duration_s=duration, force_limit_n=self.force_limit_n)
+        clock.sleep_until(clock.now_s() + duration + self.settle_s)
+        there = arm.read().tcp_from_base
+        clock.sleep_until(clock.now_s() + duration + self.settle_s)
+        moved = distance_m(arm.read().tcp_from_base, there)
+        promised(
+            moved < self.near_m,
+            "Arm.servo_to: without a new target it stays where it is after duration_s",
+            f"{moved * 1e3:.2f} mm further",
+        )
+
+    def test_stop_ends_a_motion_from_another_thread(self, arm: Arm, clock: Clock) -> None:
+        start = arm.read()
+        duration = self.step_m / self.speed_m_s
+        goal = self.ahead(start, 3.0)
+        arm.servo_to(goal, duration_s=3.0 * duration, force_limit_n=self.force_limit_n)
+        clock.sleep_until(clock.now_s() + 0.5 * duration)
+        thread = threading.Thread(target=arm.stop)
+        thread.start()
+        thread.join()
+        self._stands_still(arm, clock, goal, duration, "Arm.stop stops, from any thread")
+
+    def test_recover_does_not_go_on_with_the_old_motion(self, arm: Arm, clock: Clock) -> None:
+        duration = self.step_m / self.speed_m_s
+        goal = self.ahead(arm.read(), 3.0)
+        arm.servo_to(goal, duration_s=3.0 * duration, force_limit_n=self.force_limit_n)
+        clock.sleep_until(clock.now_s() + 0.5 * duration)
+        arm.stop()
+        with promised_silence("Arm.recover succeeds on an arm without a fault"):
+            arm.recover()
+        self._stands_still(arm, clock, goal, duration, "Arm.recover never goes on with the old motion")
+
+    def _stands_still(self, arm: Arm, clock: Clock, goal: Pose, duration_s: float, promise: str) -> None:
+        clock.sleep_until(clock.now_s() + self.settle_s)
+        here = arm.read().tcp_from_base
+        clock.sleep_until(clock.now_s() + 3.0 * duration_s)
+        moved, left = distance_m(arm.read().tcp_from_base, here), distance_m(here, goal)
+        promised(moved < self.near_m, promise, f"it moved on by {moved * 1e3:.2f} mm")
+        promised(left > self.step_m, promise, f"it came within {left * 1e3:.2f} mm of the goal it was stopped from")

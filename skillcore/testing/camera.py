@@ -1,0 +1,116 @@
+"""What every camera must do, as tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from skillcore.clock import WallClock
+from skillcore.errors import DeviceError, StaleFrameError
+from skillcore.interfaces import Camera, Clock
+from skillcore.testing.promises import promised, promised_error, promised_silence
+
+
+class CameraContract:
+    """Subclass it as `class TestMyCamera(CameraContract)` and fill in `make_camera`, its lens uncovered.
+
+    max_age_s: how old frames may be. slack_s: what handing over a frame may take.
+    """
+
+    max_age_s: ClassVar[float] = 0.2
+    slack_s: ClassVar[float] = 0.05
+
+    def make_camera(self) -> Camera:
+        """A new camera, not connected."""
+        raise NotImplementedError("fill in make_camera")
+
+    def make_clock(self) -> Clock:
+        """The time the camera lives by; asked for after `make_camera`."""
+        return WallClock()
+
+    def freeze(self, camera: Camera) -> bool:
+        """Makes a connected camera deliver nothing new. False if it can't be made to."""
+        return False
+
+    @pytest.fixture
+    def camera(self) -> Iterator[Camera]:
+        """A connected camera, closed afterwards."""
+        camera = self.make_camera()
+        try:
+            camera.connect()
+            yield camera
+        finally:
+            camera.close()
+
+    @pytest.fixture
+    def clock(self, camera: Camera) -> Clock:
+        """The camera's clock."""
+        return self.make_clock()
+
+    def test_close_may_be_called_twice_and_without_connect(self) -> None:
+        camera = self.make_camera()
+        with promised_silence("Camera.close may be called after a failed connect"):
+            camera.close()
+        camera.connect()
+        with promised_silence("Camera.close may be called twice"):
+            camera.close()
+            camera.close()
+
+    def test_an_unconnected_camera_answers_with_a_device_error(self) -> None:
+        with promised_error(DeviceError, "Camera.read raises DeviceError when there is no stream"):
+            self.make_camera().read(self.max_age_s)
+
+    def test_frames_are_colour_images(self, camera: Camera) -> None:
+        image = camera.read(self.max_age_s).image
+        colour = image.ndim == 3 and image.shape[2] == 3 and image.size > 0
+        promised(colour, "Frame.image is (H, W, 3)", image.shape)
+        promised(image.dtype == np.uint8, "Frame.image is uint8", image.dtype)
+        promised(float(image.std()) > 0.0, "Frame.image shows something", "all pixels are alike")
+
+    def test_depth_fits_the_image(self, camera: Camera) -> None:
+        frame = camera.read(self.max_age_s)
+        depth = frame.depth_m
+        if depth is None:
+            return
+        promised(depth.shape == frame.image.shape[:2], "Frame.depth_m is (H, W) as the image", depth.shape)
+        promised(depth.dtype == np.float32, "Frame.depth_m is float32", depth.dtype)
+        valid = bool(np.isfinite(depth).all() and (depth >= 0.0).all())
+        promised(valid, "Frame.depth_m is a depth in m, 0 where unknown", (depth.min(), depth.max()))
+
+    def test_intrinsics_are_those_of_the_images(self, camera: Camera) -> None:
+        frame = camera.read(self.max_age_s)
+        own, told = camera.intrinsics, frame.intrinsics
+        promised(own == told, "Camera.intrinsics are those of the images delivered", (own, told))
+        size = (own.height_px, own.width_px)
+        promised(size == frame.image.shape[:2], "Intrinsics are of an image of width_px by height_px", size)
+        promised(own.fx_px > 0.0 and own.fy_px > 0.0, "Intrinsics have positive focal lengths", own)
+
+    def test_frames_are_young(self, camera: Camera, clock: Clock) -> None:
+        for _ in range(3):
+            frame = camera.read(self.max_age_s)
+            age = clock.now_s() - frame.time_s
+            promised(
+                -self.slack_s <= age <= self.max_age_s + self.slack_s,
+                f"Camera.read delivers a frame exposed at most max_age_s ({self.max_age_s} s) ago, by the cell's clock",
+                f"{age:.3f} s ago",
+            )
+            clock.sleep_until(clock.now_s() + 0.1)
+
+    def test_later_frames_are_newer(self, camera: Camera, clock: Clock) -> None:
+        first = camera.read(self.max_age_s)
+        clock.sleep_until(clock.now_s() + self.max_age_s + self.slack_s)
+        second = camera.read(self.max_age_s)
+        numbers, times = (first.sequence, second.sequence), (first.time_s, second.time_s)
+        promised(second.sequence > first.sequence, "Frame.sequence is the camera's frame number", numbers)
+        promised(second.time_s > first.time_s, "Frame.time_s is the time of the exposure", times)
+
+    def test_a_frozen_camera_is_told(self, camera: Camera, clock: Clock) -> None:
+        camera.read(self.max_age_s)
+        if not self.freeze(camera):
+            pytest.skip("this camera can't be frozen on purpose; `freeze` says how")
+        clock.sleep_until(clock.now_s() + self.max_age_s + self.slack_s)
+        with promised_error(StaleFrameError, "Camera.read raises StaleFrameError if no frame comes in time"):
+            camera.read(self.max_age_s)

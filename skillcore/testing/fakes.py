@@ -1,0 +1,135 @@
+"""Devices on paper, for tests of what uses an arm or a camera. They keep every promise, except where they are told."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skillcore.errors import ArmFaultError, DeviceError, StaleFrameError
+from skillcore.interfaces import Arm, ArmLimits, Camera, Clock
+from skillcore.types import ArmState, Frame, Intrinsics, Pose, Wrench
+
+
+class TickClock:
+    """Time that passes only in `sleep_until`."""
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+
+    def now_s(self) -> float:
+        return self._now_s
+
+    def sleep_until(self, time_s: float) -> None:
+        self._now_s = max(self._now_s, time_s)
+
+
+class FakeArm(Arm):
+    """Follows its targets exactly, in free space. Tests set `force_n` and `fault`, and read `calls`."""
+
+    def __init__(self, clock: Clock, tcp_from_base: Pose, limits: ArmLimits | None = None) -> None:
+        self.clock = clock
+        self.force_n = np.zeros(3)
+        self.fault: str | None = None
+        self.calls: list[str] = []
+        self._limits = limits or ArmLimits(1.0, 4.0, 100.0)
+        self._connected = False
+        self._from = self._to = tcp_from_base
+        self._begin_s = self._end_s = 0.0
+        self._zero_n = np.zeros(3)
+        self._sequence = 0
+
+    def connect(self) -> None:
+        self.calls.append("connect")
+        self._connected = True
+
+    def close(self) -> None:
+        self.stop()
+        self.calls.append("close")
+        self._connected = False
+
+    @property
+    def limits(self) -> ArmLimits:
+        return self._limits
+
+    @property
+    def tcp_from_base(self) -> Pose:
+        """Where the arm is now. It turns at a motion's end."""
+        span, gone = self._end_s - self._begin_s, self.clock.now_s() - self._begin_s
+        if gone >= span:
+            return self._to
+        step = self._to.position_m - self._from.position_m
+        return Pose(self._from.position_m + step * (gone / span), self._from.rotation)
+
+    def read(self) -> ArmState:
+        if not self._connected:
+            raise DeviceError("the arm is not connected", cure="call connect() first")
+        self._sequence += 1
+        wrench = Wrench(self.force_n - self._zero_n, np.zeros(3))
+        return ArmState(self.tcp_from_base, np.zeros(6), wrench, self.fault, self.clock.now_s(), self._sequence)
+
+    def move_to(self, tcp_from_base: Pose, *, speed_m_s: float, force_limit_n: float) -> None:
+        self.calls.append("move_to")
+        self._refuse_if_faulty()
+        distance = float(np.linalg.norm(tcp_from_base.position_m - self.tcp_from_base.position_m))
+        self._go(tcp_from_base, distance / speed_m_s)
+        self.clock.sleep_until(self._end_s)
+
+    def servo_to(self, tcp_from_base: Pose, *, duration_s: float, force_limit_n: float) -> Pose:
+        self.calls.append("servo_to")
+        self._refuse_if_faulty()
+        self._go(tcp_from_base, duration_s)
+        return tcp_from_base
+
+    def zero_wrench(self) -> None:
+        self.calls.append("zero_wrench")
+        self._zero_n = self.force_n.copy()
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+        self._go(self.tcp_from_base, 0.0)
+
+    def recover(self) -> None:
+        self.calls.append("recover")
+        self.fault = None
+
+    def _go(self, goal: Pose, duration_s: float) -> None:
+        self._from, self._to = self.tcp_from_base, goal
+        self._begin_s = self.clock.now_s()
+        self._end_s = self._begin_s + duration_s
+
+    def _refuse_if_faulty(self) -> None:
+        if self.fault:
+            raise ArmFaultError(self.fault, cure="call recover()")
+
+
+class FakeCamera(Camera):
+    """Sees noise. `frozen` makes it stand still."""
+
+    def __init__(self, clock: Clock, *, width_px: int = 64, height_px: int = 48) -> None:
+        self.clock = clock
+        self.frozen = False
+        self._intrinsics = Intrinsics(width_px, height_px, 50.0, 50.0, 0.5 * width_px, 0.5 * height_px)
+        self._last: Frame | None = None
+        self._connected = False
+
+    def connect(self) -> None:
+        self._connected = True
+
+    def close(self) -> None:
+        self._connected = False
+
+    @property
+    def intrinsics(self) -> Intrinsics:
+        return self._intrinsics
+
+    def read(self, max_age_s: float) -> Frame:
+        if not self._connected:
+            raise DeviceError("the camera is not connected", cure="call connect() first")
+        now, last = self.clock.now_s(), self._last
+        if last is None or not self.frozen:
+            number = 0 if last is None else last.sequence + 1
+            shape = (self._intrinsics.height_px, self._intrinsics.width_px, 3)
+            image = np.random.default_rng(number).integers(0, 256, shape, dtype=np.uint8)
+            self._last = last = Frame(image, None, self._intrinsics, now, number)
+        if now - last.time_s > max_age_s:
+            raise StaleFrameError(f"no new frame in {max_age_s} s", cure="check the cable")
+        return last

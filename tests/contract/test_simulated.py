@@ -1,0 +1,51 @@
+"""The simulated world, its arm and its cameras keep their promises."""
+
+import numpy as np
+
+from skillcore.interfaces import Arm, Camera, Clock
+from skillcore.testing import ArmContract, CameraContract, Setup, SimulationContract
+from skillcore.types import Pose
+from skillcore_mujoco.arm import SimulatedArm
+from skillcore_mujoco.camera import SimulatedCamera
+from skillcore_mujoco.options import ArmOptions, CameraOptions, WorldOptions
+from skillcore_mujoco.world import World
+
+FIXTURE = Pose.from_rotvec([0.5, -0.1, 0.1], [np.pi, 0.0, 0.0])
+LEFT = CameraOptions(azimuth_rad=-0.8, depth=True)
+
+
+class TestSimulatedArm(ArmContract):
+    def make_arm(self) -> Arm:
+        self._world = World(WorldOptions(), FIXTURE)
+        return SimulatedArm(ArmOptions(), self._world)
+
+    def make_clock(self) -> Clock:
+        return self._world.clock
+
+
+class TestSoftSimulatedArm(TestSimulatedArm):
+    """The softest and heaviest arm that the options allow yet keeps its promises, if it is given time."""
+
+    settle_s = 1.0
+
+    def make_arm(self) -> Arm:
+        self._world = World(WorldOptions(), FIXTURE)
+        soft = ArmOptions(lateral_stiffness_n_m=400.0, axial_stiffness_n_m=400.0, mass_kg=3.0, gripper="collet")
+        return SimulatedArm(soft, self._world)
+
+
+class TestSimulatedCamera(CameraContract):
+    def make_camera(self) -> Camera:
+        self._world = World(WorldOptions(), FIXTURE)
+        SimulatedArm(ArmOptions(), self._world).connect()
+        return SimulatedCamera(LEFT, self._world)
+
+    def make_clock(self) -> Clock:
+        return self._world.clock
+
+
+class TestSimulatedWorld(SimulationContract):
+    def make_setup(self) -> Setup:
+        world = World(WorldOptions(), FIXTURE)
+        cameras = (SimulatedCamera(LEFT, world), SimulatedCamera(CameraOptions(azimuth_rad=0.8), world))
+        return Setup(world, SimulatedArm(ArmOptions(), world), cameras)

@@ -1,0 +1,217 @@
+"""The suites themselves: devices on paper pass them, and each broken promise is found and named."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from skillcore.interfaces import Arm, ArmLimits, Camera, Clock
+from skillcore.testing import ArmContract, CameraContract, FakeArm, FakeCamera, TickClock
+from skillcore.types import ArmState, Frame, Pose
+
+FREE = Pose.from_rotvec([0.5, 0.0, 0.2], [np.pi, 0.0, 0.0])
+
+
+class TestFakeArm(ArmContract):
+    def make_arm(self) -> Arm:
+        self._clock = TickClock()
+        return FakeArm(self._clock, FREE)
+
+    def make_clock(self) -> Clock:
+        return self._clock
+
+
+class TestFakeCamera(CameraContract):
+    def make_camera(self) -> Camera:
+        self._clock = TickClock()
+        return FakeCamera(self._clock)
+
+    def make_clock(self) -> Clock:
+        return self._clock
+
+    def freeze(self, camera: Camera) -> bool:
+        assert isinstance(camera, FakeCamera)
+        camera.frozen = True
+        return True
+
+
+# --- broken arms ---
+
+
+class Loose(FakeArm):
+    """Each option breaks one promise."""
+
+    def __init__(self, clock: Clock, fault: str) -> None:
+        super().__init__(clock, FREE, ArmLimits(0.0 if fault == "limits" else 1.0, 4.0, 100.0))
+        self.broken = fault
+
+    def close(self) -> None:
+        if self.broken == "close" and not self._connected:
+            raise OSError("not open")
+        super().close()
+
+    def stop(self) -> None:
+        if self.broken == "stop raises" and not self._connected:
+            raise OSError("not open")
+        if self.broken == "no stop" and self._end_s > self.clock.now_s():
+            return
+        super().stop()
+
+    def read(self) -> ArmState:
+        if self.broken == "reads unconnected":
+            self._connected = True
+        state = super().read()
+        pose = state.tcp_from_base
+        changes: dict[str, dict[str, Any]] = {
+            "mirrored": {"tcp_from_base": Pose(pose.position_m, -pose.rotation)},
+            "short twist": {"twist": np.zeros(5)},
+            "faulty": {"fault": "joint 3 is too hot"},
+            "wall time": {"time_s": time.monotonic() + 1e6},
+            "same number": {"sequence": 1},
+            "same time": {"time_s": 0.0},
+        }
+        return replace(state, **changes.get(self.broken, {}))
+
+    def zero_wrench(self) -> None:
+        self.force_n = np.array([0.0, 0.0, 9.0])
+        if self.broken != "no zero":
+            super().zero_wrench()
+
+    def move_to(self, tcp_from_base: Pose, *, speed_m_s: float, force_limit_n: float) -> None:
+        if self.broken == "never arrives":
+            return
+        speed = 10.0 * speed_m_s if self.broken == "too fast" else speed_m_s
+        super().move_to(tcp_from_base, speed_m_s=speed, force_limit_n=force_limit_n)
+
+    def servo_to(self, tcp_from_base: Pose, *, duration_s: float, force_limit_n: float) -> Pose:
+        if self.broken == "goes on":
+            beyond = tcp_from_base.position_m + 3.0 * (tcp_from_base.position_m - self.tcp_from_base.position_m)
+            super().servo_to(Pose(beyond, FREE.rotation), duration_s=4.0 * duration_s, force_limit_n=force_limit_n)
+            return tcp_from_base
+        target = super().servo_to(tcp_from_base, duration_s=duration_s, force_limit_n=force_limit_n)
+        if self.broken == "blocks":
+            self.clock.sleep_until(self._end_s)
+        if self.broken == "wrong target":
+            return target @ Pose.from_xyz_yaw(0.01, 0.0, 0.0, 0.0)
+        return target
+
+    def recover(self) -> None:
+        if self.broken == "cannot recover":
+            raise OSError("nothing to recover from")
+        super().recover()
+        if self.broken == "goes on after recovery":
+            self._go(FREE @ Pose.from_xyz_yaw(0.0, 0.0, -0.012, 0.0), 1.0)
+
+
+def run(suite: Any, test: str, **devices: Any) -> None:
+    """One test of a suite, as pytest would run it."""
+    function: Callable[..., None] = getattr(suite, test)
+    wanted = function.__code__.co_varnames[1 : function.__code__.co_argcount]
+    function(**{name: devices[name]() for name in wanted})
+
+
+@pytest.mark.parametrize(
+    ("fault", "test", "promise"),
+    [
+        ("limits", "test_limits_are_known_before_connect", "Arm.limits"),
+        ("close", "test_close_may_be_called_twice_and_without_connect", "Arm.close"),
+        ("reads unconnected", "test_an_unconnected_arm_answers_with_a_device_error", "Arm.read raises DeviceError"),
+        ("stop raises", "test_stop_never_raises", "Arm.stop never raises"),
+        ("mirrored", "test_a_reading_is_complete", "ArmState.tcp_from_base is a pose"),
+        ("short twist", "test_a_reading_is_complete", "ArmState.twist"),
+        ("faulty", "test_a_reading_is_complete", "ArmState.fault"),
+        ("wall time", "test_a_reading_is_complete", "ArmState.time_s"),
+        ("same number", "test_later_readings_are_newer", "ArmState.sequence"),
+        ("same time", "test_later_readings_are_newer", "ArmState.time_s"),
+        ("no zero", "test_the_zeroed_wrench_is_zero", "Arm.zero_wrench"),
+        ("never arrives", "test_move_to_arrives_no_faster_than_asked", "returns when it has arrived"),
+        ("too fast", "test_move_to_arrives_no_faster_than_asked", "keeps to its speed"),
+        ("blocks", "test_servo_to_returns_at_once_with_the_target_and_gets_there", "returns at once"),
+        ("wrong target", "test_servo_to_returns_at_once_with_the_target_and_gets_there", "the target really set"),
+        ("goes on", "test_without_a_new_target_it_stays", "without a new target it stays"),
+        ("no stop", "test_stop_ends_a_motion_from_another_thread", "Arm.stop stops"),
+        ("cannot recover", "test_recover_does_not_go_on_with_the_old_motion", "Arm.recover succeeds"),
+        ("goes on after recovery", "test_recover_does_not_go_on_with_the_old_motion", "never goes on with the old"),
+    ],
+)
+def test_a_broken_arm_is_found(fault: str, test: str, promise: str) -> None:
+    class Suite(ArmContract):
+        def make_arm(self) -> Arm:
+            return Loose(TickClock(), fault)
+
+    arm = Loose(TickClock(), fault)
+    arm.connect()
+    with pytest.raises(pytest.fail.Exception, match=promise):
+        run(Suite(), test, arm=lambda: arm, clock=lambda: arm.clock)
+
+
+class Blurred(FakeCamera):
+    """Each option breaks one promise."""
+
+    def __init__(self, clock: Clock, fault: str) -> None:
+        super().__init__(clock)
+        self.broken = fault
+        self.frozen = fault == "same number"
+
+    def close(self) -> None:
+        if self.broken == "close" and not self._connected:
+            raise OSError("not open")
+        super().close()
+
+    def read(self, max_age_s: float) -> Frame:
+        if self.broken == "reads unconnected":
+            self._connected = True
+        frame = super().read(1e6 if self.broken in ("never stale", "same number") else max_age_s)
+        intrinsics = frame.intrinsics
+        changes: dict[str, dict[str, Any]] = {
+            "grey": {"image": frame.image[..., 0]},
+            "float": {"image": frame.image / 255.0},
+            "black": {"image": np.zeros_like(frame.image)},
+            "wide depth": {"depth_m": np.zeros((48, 64))},
+            "small depth": {"depth_m": np.zeros((24, 32), np.float32)},
+            "behind": {"depth_m": np.full((48, 64), -1.0, np.float32)},
+            "other intrinsics": {"intrinsics": replace(intrinsics, fx_px=60.0)},
+            "old": {"time_s": frame.time_s - 3.0},
+            "early": {"time_s": frame.time_s + 3.0},
+            "same time": {"time_s": 0.0},
+        }
+        return replace(frame, **changes.get(self.broken, {}))
+
+
+@pytest.mark.parametrize(
+    ("fault", "test", "promise"),
+    [
+        ("close", "test_close_may_be_called_twice_and_without_connect", "Camera.close"),
+        ("reads unconnected", "test_an_unconnected_camera_answers_with_a_device_error", "Camera.read raises"),
+        ("grey", "test_frames_are_colour_images", r"\(H, W, 3\)"),
+        ("float", "test_frames_are_colour_images", "uint8"),
+        ("black", "test_frames_are_colour_images", "shows something"),
+        ("wide depth", "test_depth_fits_the_image", "float32"),
+        ("small depth", "test_depth_fits_the_image", r"\(H, W\)"),
+        ("behind", "test_depth_fits_the_image", "0 where unknown"),
+        ("other intrinsics", "test_intrinsics_are_those_of_the_images", "Camera.intrinsics"),
+        ("old", "test_frames_are_young", "at most max_age_s"),
+        ("early", "test_frames_are_young", "at most max_age_s"),
+        ("same number", "test_later_frames_are_newer", "Frame.sequence"),
+        ("same time", "test_later_frames_are_newer", "Frame.time_s"),
+        ("never stale", "test_a_frozen_camera_is_told", "StaleFrameError"),
+    ],
+)
+def test_a_broken_camera_is_found(fault: str, test: str, promise: str) -> None:
+    camera = Blurred(TickClock(), fault)
+    camera.connect()
+
+    class Suite(CameraContract):
+        def make_camera(self) -> Camera:
+            return Blurred(TickClock(), fault)
+
+        def freeze(self, camera: Camera) -> bool:
+            assert isinstance(camera, FakeCamera)
+            camera.frozen = True
+            return True
+
+    with pytest.raises(pytest.fail.Exception, match=promise):
+        run(Suite(), test, camera=lambda: camera, clock=lambda: camera.clock)
