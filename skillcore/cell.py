@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skillcore.cell_config import CellConfig, LoadedCell
-from skillcore.errors import DeviceError, SkillcoreError
+from skillcore.clock import WallClock
+from skillcore.errors import DeviceError, SkillcoreError, StaleFrameError
 from skillcore.home import cell_lock
 from skillcore.interfaces import Arm, Camera, Clock, Simulation
 from skillcore.parts import Context
@@ -21,18 +21,8 @@ from skillcore.types import ArmState, Frame, Image, Observation, Pose
 
 FRAME_MAX_AGE_S = 0.2
 """A picture older than this is no observation of now."""
-
-
-class WallClock(Clock):
-    """The time of real cells."""
-
-    def now_s(self) -> float:
-        return time.monotonic()
-
-    def sleep_until(self, time_s: float) -> None:
-        remaining = time_s - time.monotonic()
-        if remaining > 0.0:
-            time.sleep(remaining)
+READ_SLACK_S = 0.05
+"""What it may take to hand over a frame that was just young enough."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +53,7 @@ class Cell:
         self._start_from_base = Pose.identity()
         self._deadline_s = 0.0
         self._state: ArmState | None = None
+        self._frame_seen: dict[str, tuple[int | None, float]] = {}
 
     @property
     def name(self) -> str:
@@ -101,18 +92,36 @@ class Cell:
     def snapshot(self) -> Snapshot:
         """The arm's newest state and every camera's newest frame, at full size."""
         state = self.read()
-        return Snapshot(state, tuple(camera.read(FRAME_MAX_AGE_S) for camera in self._cameras.values()))
+        return Snapshot(state, self._frames())
 
     def observe(self) -> Observation:
         """What policy and reward model see now; see `Observation`. The pose refers to `start_control`."""
         state = self.state
         size = self.config.views.size_px
-        images = np.stack([fitted(camera.read(FRAME_MAX_AGE_S).image, size) for camera in self._cameras.values()])
         return Observation(
-            images=images,
+            images=np.stack([fitted(frame.image, size) for frame in self._frames()]),
             pose=(self._start_from_base.inverse() @ state.tcp_from_base).as_vector().astype(np.float32),
             wrench=state.wrench.as_vector().astype(np.float32),
         )
+
+    def _frames(self) -> tuple[Frame, ...]:
+        """Every camera's newest frame. A camera that has frozen is not taken at its word."""
+        frames = []
+        for name, camera in self._cameras.items():
+            frame = camera.read(FRAME_MAX_AGE_S)
+            now = self.clock.now_s()
+            number, since = self._frame_seen.get(name, (None, now))
+            if frame.sequence != number:
+                since = now
+            self._frame_seen[name] = (frame.sequence, since)
+            age = now - min(frame.time_s, since)
+            if age > FRAME_MAX_AGE_S + READ_SLACK_S:
+                raise StaleFrameError(
+                    f"camera {name} stands still: its newest frame is {age:.2f} s old",
+                    cure="unplug it and plug it in again; check that it has a USB port of its own",
+                )
+            frames.append(frame)
+        return tuple(frames)
 
     # --- moving ---
 
@@ -121,10 +130,11 @@ class Cell:
         envelope = self.guard.envelope
         position = np.clip(tcp_from_base.position_m, envelope.min_m, envelope.max_m)
         speed = min(speed_m_s or envelope.speed_limit_m_s, envelope.speed_limit_m_s)
+        # Void even if the motion fails: wherever the arm is then, it is not where it was.
+        self._state = None
         self._arm.move_to(
             Pose(position, tcp_from_base.rotation), speed_m_s=speed, force_limit_n=envelope.hard_force_limit_n
         )
-        self._state = None
 
     def zero_wrench(self) -> None:
         """Takes the present wrench for zero; the tool must touch nothing."""
@@ -148,7 +158,8 @@ class Cell:
         before = self.state
         scale = np.array([control.step_m] * 3 + [control.turn_step_rad])
         here = self._start_from_base.inverse() @ before.tcp_from_base
-        upright = Pose.from_xyz_yaw(*here.position_m, here.yaw_rad)
+        x, y, z = here.position_m
+        upright = Pose.from_xyz_yaw(x, y, z, here.yaw_rad)
         wanted = np.clip(np.asarray(action, dtype=np.float64), -1.0, 1.0) * scale
         target = self._start_from_base @ upright @ Pose.from_xyz_yaw(*wanted)
         try:
@@ -162,7 +173,7 @@ class Cell:
             raise
         moved = upright.inverse() @ (self._start_from_base.inverse() @ commanded)
         executed = np.array([*moved.position_m, moved.yaw_rad]) / scale
-        return executed.astype(np.float32)
+        return np.asarray(executed, dtype=np.float32)
 
     def _await_step_end(self) -> None:
         self._deadline_s += self.period_s
@@ -184,14 +195,18 @@ class Cell:
 
 
 @contextmanager
-def open_cell(loaded: LoadedCell) -> Iterator[Cell]:
+def open_cell(loaded: LoadedCell, *, instance: str = "") -> Iterator[Cell]:
     """Opens all devices of a cell and closes them again, the arm stopped first, whatever happens in between.
+
+    instance: a simulated cell can be opened many times side by side, each under a name of its own.
 
     Raises CellBusyError if another process holds the cell, and one DeviceError that lists all devices that would not
     open, each with its cure.
     """
     with ExitStack() as stack:
-        stack.enter_context(cell_lock(loaded.name))
+        if instance and loaded.simulation is None:
+            raise DeviceError(f"cell {loaded.name}: only a simulated cell can be opened more than once at a time")
+        stack.enter_context(cell_lock(f"{loaded.name}#{instance}" if instance else loaded.name))
         fixture = loaded.config.fixture.socket_from_base
         simulation = None
         if loaded.simulation is not None:

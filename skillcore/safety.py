@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skillcore.errors import ArmFaultError, SafetyStopError
+from skillcore.errors import ArmFaultError, InputError, SafetyStopError
 from skillcore.interfaces import ArmLimits
-from skillcore.types import Array, ArmState, Pose, rotation_from_rotvec
+from skillcore.types import ArmState, Array, Pose, rotation_from_rotvec
 
 CLAMPS = ("workspace", "speed", "turn_speed")
 """What the guard cuts back, by the names under which it counts."""
@@ -71,8 +71,17 @@ class Guard:
         return self._envelope
 
     def tighten(self, envelope: Envelope) -> None:
-        """Narrows the limits to what `envelope` allows too, for as long as the cell is open."""
-        self._envelope = self._envelope.tightened_by(envelope)
+        """Narrows the limits to what `envelope` allows too, for as long as the cell is open.
+
+        Raises InputError where nothing would be left to move in.
+        """
+        tightened = self._envelope.tightened_by(envelope)
+        if not np.all(tightened.min_m <= tightened.max_m):
+            raise InputError(
+                "a workspace that is to be tightened to has nothing in common with the cell's",
+                cure="give its corners in the base frame, in m",
+            )
+        self._envelope = tightened
 
     def start_episode(self) -> None:
         """Sets the counts to zero."""
@@ -90,7 +99,17 @@ class Guard:
         return self._peak_force_n
 
     def limit(self, target: Pose, measured: Pose, duration_s: float) -> Pose:
-        """The pose (in the base frame) nearest to `target` that may be commanded from `measured` for `duration_s`."""
+        """The pose (in the base frame) nearest to `target` that may be commanded from `measured` for `duration_s`.
+
+        From outside the workspace it leads back in, no faster than the speed limit. Raises SafetyStopError for what is
+        no pose.
+        """
+        # NaN passes every comparison below, and would reach the arm.
+        if not all(np.isfinite(part).all() for pose in (target, measured) for part in (pose.position_m, pose.rotation)):
+            raise SafetyStopError(
+                "a command or the arm's pose is not made of finite numbers",
+                cure="see that neither the policy nor the arm delivers NaN",
+            )
         envelope = self._envelope
         position = self._cut("workspace", target.position_m, np.clip(target.position_m, envelope.min_m, envelope.max_m))
         step = position - measured.position_m
