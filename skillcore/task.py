@@ -40,6 +40,16 @@ class Truth:
     success: bool
     seated_from_tcp: Pose
 
+    def __eq__(self, other: object) -> bool:
+        """By value, so that gymnasium's checker can compare two `info`s."""
+        if not isinstance(other, Truth):
+            return NotImplemented
+        mine, others = self.seated_from_tcp, other.seated_from_tcp
+        alike = np.array_equal(mine.position_m, others.position_m) and np.array_equal(mine.rotation, others.rotation)
+        return self.success == other.success and alike
+
+    __hash__ = None  # type: ignore[assignment]
+
 
 class Task(gymnasium.Env[Observation, NDArray[np.float32]]):
     """One episode after another of one skill on one cell.
@@ -77,11 +87,14 @@ class Task(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     @abstractmethod
     def prepare(self, rng: np.random.Generator) -> None:
-        """Real work: frees the tool from where the last episode left it and brings it to a new start, touching nothing."""
+        """Real work: frees the tool from where the last episode left it and brings it to a new start in the open."""
 
     @abstractmethod
     def truth(self) -> Truth | None:
         """What is known of the present moment without the reward model, or None."""
+
+    def change_look(self, seed: int) -> None:
+        """Draws how cell and parts look anew, where they are simulated."""
 
     # --- gymnasium.Env ---
 

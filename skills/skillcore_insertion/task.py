@@ -76,16 +76,19 @@ class InsertionTask(Task):
         tcp_from_socket = Pose.from_xyz_yaw(offset * math.cos(angle), offset * math.sin(angle), -height, turn)
         self.cell.move_to(self.cell.socket_from_base @ tcp_from_socket)
 
+    def change_look(self, seed: int) -> None:
+        if self.cell.simulation is not None:
+            self.cell.simulation.install(self.mating, seed=seed)
+
     def _draw_out(self) -> None:
         """Screws back what was screwed in, then draws the plug straight back until its tip is free."""
         self.cell.recover()
         socket_from_base = self.cell.socket_from_base
         tcp = self._tcp_from_socket()
         if self.mating.thread is not None:
-            self.cell.move_to(
-                socket_from_base @ Pose.from_xyz_yaw(*tcp.position_m, -self.start.turn_rad),
-                speed_m_s=DRAW_SPEED_M_S,
-            )
+            x, y, z = tcp.position_m
+            unscrewed = Pose.from_xyz_yaw(x, y, z, -self.start.turn_rad)
+            self.cell.move_to(socket_from_base @ unscrewed, speed_m_s=DRAW_SPEED_M_S)
             tcp = self._tcp_from_socket()
         x, y, z = tcp.position_m
         if z > -CLEARANCE_M:

@@ -163,6 +163,15 @@ def test_a_second_process_is_turned_away(paper: Any, tmp_path: Path) -> None:
         pass
 
 
+def test_simulated_cells_run_side_by_side_under_names_of_their_own(paper: Any, tmp_path: Path) -> None:
+    cell = loaded(paper, tmp_path)
+    with open_cell(cell, instance="a"), open_cell(cell, instance="b"), open_cell(cell):
+        pass
+    real = loaded(paper, tmp_path, wall=True)
+    with pytest.raises(DeviceError, match="only a simulated cell"), open_cell(real, instance="a"):
+        pytest.fail("an arm is there once")
+
+
 # --- observing ---
 
 
