@@ -148,6 +148,10 @@ class Cell:
         self._start_from_base = self.read().tcp_from_base
         self._deadline_s = self.clock.now_s()
 
+    def restart_clock(self) -> None:
+        """The next step begins now: for whoever waited after `start_control`."""
+        self._deadline_s = self.clock.now_s()
+
     def control(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
         """One control step: moves by `action` (4,), in [-1, 1], in the tool's axes, and waits for the step's end.
 

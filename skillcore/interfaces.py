@@ -6,10 +6,10 @@ Every part is used through the promises written here, and `skillcore.testing` ho
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +20,9 @@ from skillcore.types import ArmState, Frame, Intrinsics, Observation, Pose
 if TYPE_CHECKING:
     import torch
 
-    from skillcore.cell import Cell
-    from skillcore.config import StrictModel
-    from skillcore.learning.dataset import Dataset
-    from skillcore.learning.replay import Batch
-    from skillcore.task import Task
-
-Progress = Any
-
+    from skillcore.episodes import ReplayCache
+    from skillcore.learning.replay import Transitions
+    from skillcore.learning.training import Progress
 
 # --- devices -----------------------------------------------------------------------------------------------------
 
@@ -45,7 +40,8 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ArmLimits:
-    """What the arm itself keeps to: speeds in m/s and rad/s, force in N. The guard takes the tighter of these and its own."""
+    """What the arm itself keeps to: speeds in m/s and rad/s, force in N. The guard takes the tighter of these and its
+    own."""
 
     speed_m_s: float
     turn_speed_rad_s: float
@@ -70,7 +66,7 @@ class Arm(ABC):
 
     @abstractmethod
     def read(self) -> ArmState:
-        """The newest reading. A fault of the controller stands in `ArmState.fault`; DeviceError when nothing answers."""
+        """The newest reading. A controller's fault stands in `ArmState.fault`; DeviceError when nothing answers."""
 
     @abstractmethod
     def move_to(self, tcp_from_base: Pose, *, speed_m_s: float, force_limit_n: float) -> None:
@@ -97,7 +93,7 @@ class Arm(ABC):
 
     @abstractmethod
     def recover(self) -> None:
-        """Clears a fault that can be cleared safely and never goes on with the old motion. ArmFaultError if it can't."""
+        """Clears a fault that can be cleared safely; never goes on with the old motion. ArmFaultError if it can't."""
 
 
 class Camera(ABC):
@@ -124,7 +120,9 @@ class Camera(ABC):
 class Simulation(ABC):
     """A simulated world that arms and cameras of one cell share.
 
-    Everything random in it follows from the two seeds: the same seeds and commands give the same readings bit for bit.
+    It is made of what lives in it: `install` comes after arm and cameras are connected, and `new_episode` after
+    `install`. Everything random follows from the two seeds: the same seeds and commands give the same readings bit for
+    bit, whatever was installed before.
     """
 
     @property
@@ -164,7 +162,7 @@ class Simulation(ABC):
 class Representation(ABC):
     """An image encoder with its own regularising loss, chosen by name by a reward model or a learner.
 
-    It is built on `torch.nn.Module`s: `module` holds all of its parameters, also those only needed in training.
+    It is built on `torch.nn.Module`s: `module` holds what is kept, `training_module` what is needed in training only.
     """
 
     feature_dim: int
@@ -173,11 +171,17 @@ class Representation(ABC):
     @property
     @abstractmethod
     def module(self) -> torch.nn.Module:
-        """Everything trainable, to be moved to a device, saved and loaded by name."""
+        """Everything that `encode` needs, to be moved to a device, saved and loaded by name."""
+
+    @property
+    def training_module(self) -> torch.nn.Module | None:
+        """What only the penalty needs, and is thrown away after training; None where there is nothing."""
+        return None
 
     @abstractmethod
     def encode(self, images: torch.Tensor) -> torch.Tensor:
-        """(batch, views, 3, H, W) float in [0, 1] -> (batch, feature_dim). Deterministic: stochastic codes give their mean."""
+        """(batch, views, 3, H, W) float in [0, 1] -> (batch, feature_dim). Deterministic: stochastic codes give their
+        mean."""
 
     @abstractmethod
     def encode_with_penalty(
@@ -197,7 +201,7 @@ class RewardModel(ABC):
     """Scores above it count as success. Chosen by `skill pretrain` on variants that were not trained on."""
 
     @abstractmethod
-    def fit(self, data: Dataset, *, seed: int, progress: Progress) -> None:
+    def fit(self, data: ReplayCache, *, seed: int, progress: Progress) -> None:
         """Trains on labelled offline data."""
 
     @abstractmethod
@@ -214,33 +218,37 @@ class RewardModel(ABC):
 
 
 class Learner(ABC):
-    """A policy and the way it learns: from offline data first, then from batches of features of any origin.
+    """A policy and the way it learns, from batches of any origin: offline data first, then practice.
 
-    Images are seen once: `features` makes them into vectors with a frozen representation, and everything that happens
-    during practice (`act`, `update`) works on those.
+    It knows feature vectors only (`skillcore.learning.perception` makes them from observations).
     """
 
-    feature_dim: int
+    @abstractmethod
+    def pretrain(self, prior: Transitions, *, seed: int, progress: Progress) -> None:
+        """Trains the policy on offline data alone."""
 
     @abstractmethod
-    def pretrain(self, data: Dataset, *, seed: int, progress: Progress) -> None:
-        """Trains representation and policy on labelled offline data."""
-
-    @abstractmethod
-    def features(self, observations: Observation) -> NDArray[np.float32]:
-        """(batch, feature_dim) float32 for a batch of observations."""
+    def begin_practice(self, prior: Transitions) -> None:
+        """Practice begins; `prior` is offline data that may be learned from beside what is met."""
 
     @abstractmethod
     def act(self, features: NDArray[np.float32], *, explore: np.random.Generator | None) -> NDArray[np.float32]:
         """An action (4,) in [-1, 1] for the features (feature_dim,) of one observation; greedy without `explore`."""
 
     @abstractmethod
-    def update(self, batch: Batch) -> Mapping[str, float]:
-        """One gradient step. Returns figures worth plotting."""
+    def learn(self, online: Transitions, *, rng: np.random.Generator, steps: int) -> Mapping[str, float]:
+        """What is learned after a trial of `steps` steps, from all transitions met so far.
+
+        Everything random follows from `rng`. Returns figures worth plotting.
+        """
 
     @abstractmethod
-    def save(self, folder: Path) -> None:
-        """Writes safetensors and JSON: all that exact resume needs, optimisers and target networks included."""
+    def save(self, folder: Path, *, resumable: bool = True) -> None:
+        """Writes safetensors into an existing folder.
+
+        resumable: all that exact resume needs, optimisers and targets included; else only what acts and judges, from
+        which practice can begin.
+        """
 
     @abstractmethod
     def load(self, folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from skillcore.types import Pose
 
@@ -16,29 +16,39 @@ ConfigT = TypeVar("ConfigT", bound="StrictModel")
 MadeT = TypeVar("MadeT", covariant=True)
 
 
-class RepresentationMaker(Protocol):
-    """Makes a representation by name and options, for a reward model or a learner that was told to use it."""
+def _no_representations(name: str, options: dict[str, Any]) -> Representation:
+    raise ValueError("this context makes no representations")
 
-    def __call__(
-        self, name: str, options: dict[str, Any], *, views: int, size_px: int, domains: int
-    ) -> Representation: ...
+
+@dataclass(frozen=True, slots=True)
+class ViewShape:
+    """What a representation is made for: the number of views, their size, and how many domains it is trained on."""
+
+    views: int = 2
+    size_px: int = 64
+    domains: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a factory may need besides its own options.
 
-    name: what the cell file calls the part (a camera's key, for instance). clock: the cell's time. simulation: the
-    cell's, if it has one. fixture: where the cell holds the socket (socket_from_base). representation: makes
-    representations, for parts that learn. device: torch's name of the one to learn on.
+    Of devices: `name` is what the cell file calls the part (a camera's key, for instance), `clock` the cell's time,
+    `simulation` the cell's world, if it has one, `fixture` where the cell holds the socket (socket_from_base).
+
+    Of what learns: `device` is torch's name of the device to learn on, `views` what images look like,
+    `make_representation` makes a representation from name and options, `feature_dim` is the length of the vectors a
+    learner learns from.
     """
 
     name: str = ""
     clock: Clock | None = None
     simulation: Simulation | None = None
     fixture: Pose = field(default_factory=Pose.identity)
-    representation: RepresentationMaker | None = None
     device: str = "cpu"
+    views: ViewShape = field(default_factory=ViewShape)
+    make_representation: Callable[[str, dict[str, Any]], Representation] = _no_representations
+    feature_dim: int = 0
 
 
 @dataclass(frozen=True, slots=True)

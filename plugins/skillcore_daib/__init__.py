@@ -1,1 +1,1 @@
-"""x"""
+"""DAIB representations and reward model."""

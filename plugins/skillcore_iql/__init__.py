@@ -1,1 +1,1 @@
-"""x"""
+"""The IQL learner."""

@@ -131,6 +131,19 @@ def _color(rng: np.random.Generator, *, metal: bool = False) -> tuple[float, flo
     return float(red), float(green), float(blue)
 
 
+BENCHES = ("#8d9092", "#b9bbbd", "#d8d6cf", "#efeeea", "#3b3c3f", "#5f6a72", "#4d6b8a", "#3f6f5c", "#b08d62", "#8a6a48")
+"""Colours of the benches, mats, boards and sheets that fixtures are mounted on."""
+
+
+def _bench_color(rng: np.random.Generator) -> Floats:
+    """(3,) one of the usual colours, in some other shade; now and then any colour."""
+    if rng.random() < 0.15:
+        return np.array(_color(rng), np.float32)
+    text = BENCHES[int(rng.integers(len(BENCHES)))]
+    base = np.array([int(text[index : index + 2], 16) / 255.0 for index in (1, 3, 5)])
+    return np.asarray(np.clip(base * rng.uniform(0.7, 1.15) + rng.normal(0.0, 0.03, 3), 0.02, 0.98), np.float32)
+
+
 def _grain(rng: np.random.Generator) -> Floats:
     noise = rng.normal(0.0, 1.0, (TEXTURE_PX, TEXTURE_PX)).astype(np.float32)
     coarse = cv2.GaussianBlur(noise, (0, 0), 3.0, borderType=cv2.BORDER_REFLECT)
@@ -139,7 +152,9 @@ def _grain(rng: np.random.Generator) -> Floats:
 
 def _panel(rng: np.random.Generator) -> Floats:
     """A board, a cloth, a printed sheet, brushed metal: two colours mixed by a random pattern."""
-    first, second = np.array(_color(rng)), np.array(_color(rng))
+    first = _bench_color(rng)
+    # What is mounted on is duller than what is mounted: most patterns are faint.
+    second = first + rng.uniform(0.1, 0.6) ** 1.5 * (_bench_color(rng) - first)
     y, x = np.mgrid[0:TEXTURE_PX, 0:TEXTURE_PX].astype(np.float32) / TEXTURE_PX
     turn = rng.uniform(0.0, np.pi)
     along = np.cos(turn) * x + np.sin(turn) * y
@@ -174,7 +189,7 @@ def _panel(rng: np.random.Generator) -> Floats:
 def _clutter(rng: np.random.Generator, panel_z_m: float, socket_half_m: tuple[float, float]) -> list[Extrusion]:
     """Blocks, discs, cables and look-alike openings around the socket, lower than its mouth."""
     bodies = []
-    for _ in range(int(rng.integers(0, 9))):
+    for _ in range(int(rng.integers(0, 6))):
         angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(0.004, 0.03)
         size = rng.uniform(0.002, 0.012, 2)
         reach = np.hypot(*size) + away

@@ -92,8 +92,9 @@ class World(Simulation):
         bound = np.array([options.force_bias_n] * 3 + [0.02 * options.force_bias_n] * 3)
         self._bias = self._noise.uniform(-bound, bound)
         self._pictures = None
-        plug_from_tcp = physics.tcp_from_socket.inverse() @ physics.plug_from_socket
-        self.caster.new_episode(plug_from_tcp, wandered(self.look.light, light_rng), noise_rng)
+        if self._eyes:
+            plug_from_tcp = physics.tcp_from_socket.inverse() @ physics.plug_from_socket
+            self.caster.new_episode(plug_from_tcp, wandered(self.look.light, light_rng), noise_rng)
 
     def plug_from_socket(self) -> Pose:
         return self.physics.plug_from_socket

@@ -11,7 +11,7 @@ from skillcore.types import Pose
 
 CENTRED_M = 0.001
 LIFT_M = 0.003
-WANDER_M = 0.02
+WANDER_M = 0.018
 BIAS_M = 0.0015
 BIAS_STEPS = 6
 
@@ -67,12 +67,12 @@ class Collector:
         """On to a place somewhere above the mouth, which is changed for another now and then."""
         rng = self._rng
         if rng.random() < 0.4 or not self._place.any():
-            radius, angle = WANDER_M * np.sqrt(rng.random()), rng.uniform(-np.pi, np.pi)
+            radius, angle = WANDER_M * rng.random(), rng.uniform(-np.pi, np.pi)
             height = rng.uniform(0.001, 0.015)
             self._place = np.array([radius * np.cos(angle), radius * np.sin(angle), -self._depth_m - height])
         away = seated_from_tcp.position_m + self._place
         wanted = np.array([*away, rng.normal(0.0, 0.08)]) / self._scale
-        return np.clip(wanted + rng.normal(0.0, 0.1, 4), -1.0, 1.0).astype(np.float32)
+        return np.asarray(np.clip(wanted + rng.normal(0.0, 0.1, 4), -1.0, 1.0), dtype=np.float32)
 
     def _lift(self) -> NDArray[np.float32]:
         """Draws back by anything between nearly nothing and a whole step."""
@@ -97,4 +97,4 @@ class Collector:
             down = -LIFT_M  # The tip has sunk below the mouth beside the housing.
         # A screw owes its turn only once it sits.
         turn = yaw if abs(yaw) < 0.3 or z < CENTRED_M else 0.0
-        return np.clip(np.array([x, y, down, turn]) / self._scale, -1.0, 1.0).astype(np.float32)
+        return np.asarray(np.clip(np.array([x, y, down, turn]) / self._scale, -1.0, 1.0), dtype=np.float32)

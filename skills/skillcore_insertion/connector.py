@@ -68,6 +68,20 @@ class Connector(StrictModel):
         return self
 
     @model_validator(mode="after")
+    def _tolerances_leave_a_plug(self) -> Self:
+        for index, guide in enumerate(self.guides):
+            try:
+                # A little beyond the tolerance, for what rounding takes.
+                grown(guide.inner, (-0.5 * guide.plug_tolerance_mm - 0.001) * MM)
+            except ValueError:
+                raise wrong(
+                    f"the thinnest part of guide {index} would not be there at its smallest",
+                    "tighten the tolerance, or make the part thicker",
+                    field=f"guides.{index}.plug_tolerance_mm",
+                ) from None
+        return self
+
+    @model_validator(mode="after")
     def _face_holds_the_holes(self) -> Self:
         mouth = widest_holes(self.guides, self.face.lead_in_mm)
         if not self.face_polygon.buffer(-FACE_MARGIN_MM * MM, join_style="mitre").covers(mouth):

@@ -5,7 +5,7 @@ No held-out connector is ever a base, so that what is held out stays unseen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -68,21 +68,19 @@ def invent(rng: Rng, *, index: int | None = None) -> Connector:
             continue
 
 
-def procedural_set(n: int, seed: int, library: ConnectorLibrary) -> list[Connector]:
-    """`n` connectors, about 60 % variations of training connectors and 40 % inventions.
+def procedural(index: int, seed: int, library: ConnectorLibrary, without: Collection[str] = ()) -> Connector:
+    """Connector number `index` of the endless series of a seed: about 60 % variations of training connectors and 40 %
+    inventions. Nothing is derived from the connectors named in `without`."""
+    rng = np.random.default_rng([seed, index])
+    if rng.random() < SHARE_VARIED:
+        bases = [name for name in library.by_split("train") if name not in without]
+        return vary(library.get(bases[int(rng.integers(len(bases)))]), rng, index=index)
+    return invent(rng, index=index)
 
-    The same `n` first connectors come out for a seed however many are asked for.
-    """
-    bases = library.by_split("train")
-    made = []
-    for index in range(n):
-        rng = np.random.default_rng([seed, index])
-        if rng.random() < SHARE_VARIED:
-            base = library.get(bases[int(rng.integers(len(bases)))])
-            made.append(vary(base, rng, index=index))
-        else:
-            made.append(invent(rng, index=index))
-    return made
+
+def procedural_set(n: int, seed: int, library: ConnectorLibrary) -> list[Connector]:
+    """The first `n` connectors of a seed's series."""
+    return [procedural(index, seed, library) for index in range(n)]
 
 
 def _names(base: str, title: str, family: str, number: int) -> dict[str, object]:

@@ -1,0 +1,44 @@
+"""The convolutional network under every representation: all views through the same filters, joined at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+HIDDEN = 256
+
+
+class ViewEncoder(nn.Module):
+    """Images (batch, views, 3, H, W) in [0, 1] -> hidden features (batch, HIDDEN).
+
+    Positions are kept to the end (no pooling): where plug and socket are is what matters. GroupNorm, since batches mix
+    many looks and a control step is a batch of one.
+    """
+
+    def __init__(self, *, views: int, size_px: int, channels: Sequence[int]) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        before, side = 3, size_px
+        for index, width in enumerate(channels):
+            kernel = 5 if index == 0 else 3
+            layers += [
+                nn.Conv2d(before, width, kernel, stride=2, padding=kernel // 2, bias=False),
+                nn.GroupNorm(max(1, width // 16), width),
+                nn.ReLU(inplace=True),
+            ]
+            before, side = width, (side + 1) // 2
+        self.views = nn.Sequential(*layers, nn.Flatten())
+        self.join = nn.Sequential(nn.Linear(views * before * side * side, HIDDEN), nn.LayerNorm(HIDDEN), nn.ReLU())
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own stubs lack it
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        batch = images.shape[0]
+        hidden = self.views((images - 0.5).flatten(0, 1))
+        return torch.as_tensor(self.join(hidden.reshape(batch, -1)))

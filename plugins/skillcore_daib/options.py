@@ -1,0 +1,50 @@
+"""The options of representations and reward model; small, so that listing plugins imports no torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from skillcore.config import StrictModel
+
+
+class EncoderOptions(StrictModel):
+    """channels: of the convolutions, each of which halves the image. code_dim: length of the code."""
+
+    channels: tuple[int, ...] = (16, 32, 64, 64)
+    code_dim: Annotated[int, Field(ge=2, le=1024)] = 128
+
+
+class AdversarialOptions(EncoderOptions):
+    """adversary_weight: w_adv, how strongly the code is trained against the domain classifier."""
+
+    adversary_weight: Annotated[float, Field(ge=0.0, le=100.0)] = 0.1
+
+
+class BottleneckOptions(EncoderOptions):
+    """beta: weight of the bottleneck's KL divergence (nats, summed over the code)."""
+
+    beta: Annotated[float, Field(ge=0.0, le=10.0)] = 1e-3
+
+
+class DaibOptions(AdversarialOptions, BottleneckOptions):
+    """Both. code_dim is halved between z_I and z_S."""
+
+
+class RewardModelOptions(StrictModel):
+    """representation: its name, with `representation_options`. steps, batch, learning_rate: of the training.
+
+    wrench: whether force and torque are seen. members: how many classifiers must agree. successes, near_misses: shares
+    of a batch; the rest are other failures.
+    """
+
+    representation: str = "daib"
+    representation_options: dict[str, Any] = Field(default_factory=dict)
+    steps: Annotated[int, Field(ge=1)] = 6000
+    batch: Annotated[int, Field(ge=2, le=4096)] = 128
+    learning_rate: Annotated[float, Field(gt=0.0, le=0.1)] = 1e-3
+    wrench: bool = True
+    members: Annotated[int, Field(ge=1, le=10)] = 1
+    successes: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
+    near_misses: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.35

@@ -1,0 +1,1 @@
+"""An RLPD-like learner."""

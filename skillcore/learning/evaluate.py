@@ -1,0 +1,170 @@
+"""Tests of a policy and of its reward model, judged separately, with intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from skillcore.episodes import EpisodeStore
+from skillcore.learning.rollout import Actor, run_episode
+from skillcore.learning.seeds import seed_for
+from skillcore.task import Task
+from skillcore.types import Episode, EpisodeInfo
+
+Z_95 = 1.959964
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A share with its 95 % interval (Wilson 1927): `hits` of `trials`."""
+
+    hits: int
+    trials: int
+
+    @property
+    def value(self) -> float:
+        """NaN without trials."""
+        return self.hits / self.trials if self.trials else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The Wilson interval; (0, 1) without trials."""
+        if not self.trials:
+            return (0.0, 1.0)
+        n, p, z2 = self.trials, self.value, Z_95**2
+        middle = (p + z2 / (2 * n)) / (1 + z2 / n)
+        half = Z_95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+        return (max(0.0, middle - half), min(1.0, middle + half))
+
+    def __str__(self) -> str:
+        if not self.trials:
+            return "none tried"
+        low, high = self.interval
+        return f"{self.value:.0%} ({self.hits} of {self.trials}; 95 % interval {low:.0%} to {high:.0%})"
+
+    def as_json(self) -> dict[str, Any]:
+        low, high = self.interval
+        return {**asdict(self), "value": None if math.isnan(self.value) else self.value, "low": low, "high": high}
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResult:
+    """How one episode went.
+
+    claimed: whether the reward model ended it as a success. truth: whether it really was one at its end; None where
+    nothing but the reward model knows.
+    """
+
+    number: int
+    claimed: bool
+    truth: bool | None
+    steps: int
+    peak_force_n: float
+    clamps: int
+    overruns: int
+    aborted: str
+
+    @classmethod
+    def of(cls, episode: Episode, number: int) -> TrialResult:
+        info = episode.info
+        last = int(episode.truth[-1])
+        return cls(
+            number=number,
+            claimed=info.outcome == "success",
+            truth=None if last < 0 else bool(last),
+            steps=episode.steps,
+            peak_force_n=info.peak_force_n,
+            clamps=sum(info.clamps.values()),
+            overruns=info.overruns,
+            aborted=info.note,
+        )
+
+    @property
+    def success(self) -> bool:
+        """What really happened, as far as anything knows."""
+        return self.claimed if self.truth is None else self.truth
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Results of several trials of one policy."""
+
+    trials: tuple[TrialResult, ...]
+
+    @property
+    def success(self) -> Rate:
+        """The policy: trials that ended seated, whatever the reward model said."""
+        return Rate(sum(trial.success for trial in self.trials), len(self.trials))
+
+    @property
+    def claimed(self) -> Rate:
+        """Trials that the reward model ended as successes."""
+        return Rate(sum(trial.claimed for trial in self.trials), len(self.trials))
+
+    @property
+    def false_positives(self) -> Rate:
+        """The reward model: trials it ended as successes that were none, of those trials that were none."""
+        failed = [trial for trial in self.trials if trial.truth is False]
+        return Rate(sum(trial.claimed for trial in failed), len(failed))
+
+    @property
+    def wrong_claims(self) -> Rate:
+        """Claimed successes that were none, of all trials."""
+        known = [trial for trial in self.trials if trial.truth is not None]
+        return Rate(sum(trial.claimed and not trial.truth for trial in known), len(known))
+
+    @property
+    def false_negatives(self) -> Rate:
+        """The reward model: real successes it did not see."""
+        succeeded = [trial for trial in self.trials if trial.truth]
+        return Rate(sum(not trial.claimed for trial in succeeded), len(succeeded))
+
+    @property
+    def mean_steps(self) -> float:
+        """Of successful trials; NaN without any."""
+        steps = [trial.steps for trial in self.trials if trial.success]
+        return sum(steps) / len(steps) if steps else math.nan
+
+    def as_json(self) -> dict[str, Any]:
+        mean_steps = self.mean_steps
+        return {
+            "success": self.success.as_json(),
+            "claimed": self.claimed.as_json(),
+            "false_positives": self.false_positives.as_json(),
+            "false_negatives": self.false_negatives.as_json(),
+            "wrong_claims": self.wrong_claims.as_json(),
+            "mean_steps_of_successes": None if math.isnan(mean_steps) else mean_steps,
+            "peak_force_n": max((trial.peak_force_n for trial in self.trials), default=0.0),
+            "aborted": sum(bool(trial.aborted) for trial in self.trials),
+        }
+
+
+def evaluate(
+    task: Task,
+    make_actor: Callable[[], Actor],
+    template: EpisodeInfo,
+    *,
+    trials: int,
+    seed: int,
+    store: EpisodeStore | None = None,
+    done: Sequence[TrialResult] = (),
+    report: Callable[[TrialResult], None] = lambda result: None,
+) -> Evaluation:
+    """Runs `trials` episodes, each of them saved before it is reported.
+
+    template: what all episodes have in common; its `source` also draws the seeds, so that a test never repeats what
+    was practised. done: results of trials that were run already.
+    """
+    from dataclasses import replace
+
+    results = list(done)
+    for number in range(len(results), trials):
+        info = replace(template, seed=seed_for(seed, template.source, number), trial=number, clamps={})
+        episode = run_episode(task, make_actor(), info)
+        if store is not None:
+            store.append(episode)
+        results.append(TrialResult.of(episode, number))
+        report(results[-1])
+    return Evaluation(tuple(results))

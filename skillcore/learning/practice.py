@@ -1,0 +1,179 @@
+"""Practice: a robot that tries, judges itself by its reward model, and learns between trials.
+
+Learning runs in a thread of its own while the arm resets for the next trial, and has ended before that trial's first
+step, so that a control step never waits for the learner. After each trial everything that is needed to go on is
+written down: whatever ends the process, `Practice` made anew on the same folder goes on after the last finished trial
+with the same weights, optimisers, replay and random numbers.
+
+    episodes/                 every episode, in the durable store
+    practice/0012/            the state after 12 trials: learner, optimisers
+    practice/trial_0012.safetensors    what trial 12 added to the replay
+    practice/state.json       which of these count; replaced last
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from skillcore.episodes import EpisodeStore
+from skillcore.errors import BundleError
+from skillcore.learning.evaluate import TrialResult
+from skillcore.learning.recipe import Brain
+from skillcore.learning.replay import Transitions
+from skillcore.learning.rewarding import batch_of_one
+from skillcore.learning.rollout import PolicyActor, run_episode, transitions_of
+from skillcore.learning.seeds import rng_for, seed_for
+from skillcore.learning.weights import load_tensors, save_tensors
+from skillcore.storage import make_folder_durably, write_durably
+from skillcore.task import Task
+from skillcore.types import Episode, EpisodeInfo
+
+STATE = "state.json"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialReport:
+    """A trial that is finished and saved: how it went, and the learner's figures after it."""
+
+    result: TrialResult
+    figures: Mapping[str, float]
+
+
+class Practice:
+    """Trials of one task, in one folder.
+
+    template: what all episodes have in common. seed: everything random follows from it and the trial's number.
+    """
+
+    def __init__(
+        self, task: Task, brain: Brain, prior: Transitions, template: EpisodeInfo, *, folder: Path, seed: int
+    ) -> None:
+        self._task = task
+        self._brain = brain
+        self._template = replace(template, source="practice")
+        self._folder = folder / "practice"
+        self._store = EpisodeStore(folder / "episodes")
+        self._seed = seed
+        self._online: list[Transitions] = []
+        self.results: list[TrialResult] = []
+        brain.learner.begin_practice(prior)
+        make_folder_durably(self._folder)
+        if (self._folder / STATE).exists():
+            self._load()
+
+    def run(
+        self,
+        trials: int,
+        *,
+        report: Callable[[TrialReport], None] = lambda report: None,
+        enough: Callable[[list[TrialResult]], bool] = lambda results: False,
+    ) -> None:
+        """Practises until `trials` are finished, or `enough` says so. Each trial is saved before it is reported."""
+        with ThreadPoolExecutor(1, thread_name_prefix="learner") as thread:
+            lesson: _Lesson | None = None
+            try:
+                while len(self.results) < trials and not enough(self.results):
+                    trial = len(self.results)
+                    episode = self._saved_episode(trial)
+                    if episode is None:
+                        episode, transitions = self._attempt(trial, lesson.end if lesson else lambda: None)
+                        self._store.append(episode)
+                    else:
+                        # Killed between the episode and what was learned from it: learned from, not tried again.
+                        transitions = self._seen_again(episode)
+                    self.results.append(TrialResult.of(episode, trial))
+                    self._online.append(transitions)
+                    lesson = _Lesson(self, thread.submit(self._learn, trial, len(transitions)), trial, report)
+            finally:
+                if lesson is not None:
+                    lesson.end()
+
+    def _attempt(self, trial: int, ready: Callable[[], None]) -> tuple[Episode, Transitions]:
+        info = replace(
+            self._template, seed=seed_for(self._seed, self._template.source, trial), trial=trial, clamps={}
+        )
+        brain = self._brain
+        actor = PolicyActor(brain.perception, brain.learner, rng_for(self._seed, "exploration", trial))
+        episode = run_episode(self._task, actor, info, ready=ready)
+        return episode, actor.transitions(episode)
+
+    def _learn(self, trial: int, steps: int) -> Mapping[str, float]:
+        torch.manual_seed(seed_for(self._seed, "learning", trial))
+        rng = rng_for(self._seed, "learning", trial)
+        return self._brain.learner.learn(Transitions.joined(self._online), rng=rng, steps=steps)
+
+    # --- going on where it ended ---
+
+    def _saved_episode(self, trial: int) -> Episode | None:
+        found = [row.id for row in self._store.rows(source="practice") if row.trial == trial]
+        return self._store.read(found[-1]) if found else None
+
+    def _seen_again(self, episode: Episode) -> Transitions:
+        # One frame at a time, as when it was acted on: batches of other sizes round differently.
+        frames = range(episode.steps + 1)
+        features = [self._brain.perception.features(batch_of_one(episode.observation(frame)))[0] for frame in frames]
+        return transitions_of(np.stack(features), episode)
+
+    def save(self, trial: int) -> None:
+        """Writes down the state after a trial."""
+        transitions = self._online[trial]
+        save_tensors(
+            self._folder / f"trial_{trial + 1:04d}.safetensors",
+            {field.name: torch.from_numpy(getattr(transitions, field.name)) for field in fields(Transitions)},
+        )
+        place = self._folder / f"{trial + 1:04d}"
+        shutil.rmtree(place, ignore_errors=True)
+        make_folder_durably(place)
+        self._brain.learner.save(place)
+        results = [asdict(result) for result in self.results[: trial + 1]]
+        state = {"finished": trial + 1, "seed": self._seed, "results": results}
+        write_durably(self._folder / STATE, json.dumps(state).encode())
+        for old in self._folder.glob("[0-9]*"):
+            if old.name < f"{trial:04d}":
+                shutil.rmtree(old, ignore_errors=True)
+
+    def _load(self) -> None:
+        path = self._folder / STATE
+        try:
+            state: Any = json.loads(path.read_bytes())
+            finished = int(state["finished"])
+            self.results = [TrialResult(**result) for result in state["results"]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BundleError(f"{path}: damaged: {error}", cure="begin anew, without --resume") from error
+        for trial in range(finished):
+            tensors = load_tensors(self._folder / f"trial_{trial + 1:04d}.safetensors")
+            self._online.append(Transitions(*(tensors[field.name].numpy() for field in fields(Transitions))))
+        if finished:
+            self._brain.learner.load(self._folder / f"{finished:04d}")
+
+
+class _Lesson:
+    """What is learned after a trial, while the arm resets."""
+
+    def __init__(
+        self,
+        practice: Practice,
+        future: Future[Mapping[str, float]],
+        trial: int,
+        report: Callable[[TrialReport], None],
+    ) -> None:
+        self._practice, self._future, self._trial, self._report = practice, future, trial, report
+        self._ended = False
+
+    def end(self) -> None:
+        """Waits until it is over, saves the trial and reports it; does nothing the second time."""
+        if self._ended:
+            return
+        self._ended = True
+        figures = self._future.result()
+        self._practice.save(self._trial)
+        self._report(TrialReport(self._practice.results[self._trial], figures))

@@ -1,0 +1,190 @@
+"""Pretraining: from labelled episodes of many variants to a bundle that can practise a new one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skillcore.episodes import ReplayCache
+from skillcore.interfaces import RewardModel
+from skillcore.learning.perception import Perception, decoded_way
+from skillcore.learning.recipe import Brain, Recipe, make_brain
+from skillcore.learning.replay import Transitions
+from skillcore.learning.rewarding import AGREEMENT
+from skillcore.learning.seeds import rng_for, seed_for
+from skillcore.learning.training import Progress, domains_of
+from skillcore.parts import ViewShape
+from skillcore.plugins import Registry
+
+Report = Callable[[str], Progress]
+"""Called with the name of a stage that begins; returns who is told of its progress."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pretrained:
+    """What pretraining made: the parts, offline data in features to practise with, and figures."""
+
+    brain: Brain
+    prior: Transitions
+    reward: dict[str, Any]
+    figures: dict[str, Any]
+
+
+def pretrain(
+    recipe: Recipe,
+    registry: Registry,
+    data: ReplayCache,
+    validation: ReplayCache,
+    *,
+    seed: int,
+    device: str,
+    report: Report,
+) -> Pretrained:
+    """Trains representation, reward model and learner, and chooses the reward threshold on `validation`.
+
+    data, validation: labelled episodes of different variants. Raises UnknownNameError and ConfigError for the recipe.
+    """
+    _, domains = domains_of(data)
+    _, views, size_px, _, _ = data.images.shape
+    brain = make_brain(recipe, registry, views=ViewShape(views, size_px, domains), device=device)
+    seconds: dict[str, float] = {}
+
+    def timed(stage: str, work: Callable[[Progress], Any]) -> Any:
+        begun = time.monotonic()
+        result = work(report(stage))
+        seconds[stage] = round(time.monotonic() - begun, 1)
+        return result
+
+    timed(
+        "representation",
+        lambda progress: brain.perception.fit(
+            data, schedule=recipe.training.schedule, seed=seed_for(seed, "representation"), progress=progress
+        ),
+    )
+    timed(
+        "reward model",
+        lambda progress: brain.reward_model.fit(data, seed=seed_for(seed, "reward model"), progress=progress),
+    )
+    reward, reward_figures = choose_threshold(brain.reward_model, validation, recipe.false_positives)
+    features = timed("features", lambda progress: features_of(brain.perception, data, progress))
+    prior = Transitions.of_labels(features, data)
+    timed(
+        "learner",
+        lambda progress: brain.learner.pretrain(prior, seed=seed_for(seed, "learner"), progress=progress),
+    )
+    figures = {
+        "reward model on validation variants": reward_figures,
+        "estimate of the way on validation variants": way_errors(brain.perception, validation),
+        "seconds": seconds,
+    }
+    return Pretrained(brain, _sample(prior, recipe.prior_frames, rng_for(seed, "prior")), reward, figures)
+
+
+def features_of(perception: Perception, data: ReplayCache, progress: Progress, batch: int = 512) -> NDArray[np.float32]:
+    """(frames, feature_dim) of all frames."""
+    parts = []
+    for start in range(0, data.frames, batch):
+        parts.append(perception.features(data.observations(np.arange(start, min(start + batch, data.frames)))))
+        progress(min(start + batch, data.frames), data.frames, {})
+    return np.concatenate(parts)
+
+
+def choose_threshold(
+    reward_model: RewardModel, validation: ReplayCache, false_positives: float
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Sets the lowest threshold that keeps false positives among validation frames at or below the share allowed.
+
+    The share is the mean over variants, so that none outweighs the others, and never below that of all frames. Returns
+    what the card says of the threshold, and the figures at it.
+    """
+    scores = scores_of(reward_model, validation)
+    known = validation.success >= 0
+    success = validation.success == 1
+    variants = np.array(validation.variants)[validation.episode]
+    names = sorted(set(variants))
+    failures = [np.sort(scores[known & ~success & (variants == name)]) for name in names]
+
+    def share_above(threshold: float) -> float:
+        shares = [1.0 - np.searchsorted(one, threshold, side="right") / len(one) for one in failures if len(one)]
+        pooled = np.concatenate(failures)
+        return max(float(np.mean(shares)), float(np.mean(pooled > threshold)))
+
+    candidates = np.unique(np.concatenate([np.linspace(0.5, 0.99, 50), 1.0 - np.logspace(-2, -5, 40)]))
+    fitting = [float(one) for one in candidates if share_above(float(one)) <= false_positives]
+    threshold = fitting[0] if fitting else float(candidates[-1])
+    reward_model.threshold = threshold
+    figures = reward_figures(scores, validation, threshold)
+    reward = {
+        "threshold": threshold,
+        "agreement": AGREEMENT,
+        "chosen": f"lowest with at most {false_positives:.1%} false positives among single frames of the validation "
+        "variants, none of which was trained on",
+        "validation_variants": names,
+    }
+    return reward, figures
+
+
+def scores_of(reward_model: RewardModel, data: ReplayCache, batch: int = 512) -> NDArray[np.float32]:
+    """(frames,) the reward model's scores."""
+    return np.concatenate(
+        [
+            reward_model.score(data.observations(np.arange(start, min(start + batch, data.frames))))
+            for start in range(0, data.frames, batch)
+        ]
+    )
+
+
+def reward_figures(scores: NDArray[np.float32], data: ReplayCache, threshold: float) -> dict[str, Any]:
+    """How well scores (frames,) tell labels apart: at the threshold, at 0.5, and over all thresholds."""
+    known = data.success >= 0
+    success, scores = data.success[known] == 1, scores[known]
+    order = np.argsort(scores, kind="stable")
+    ranks = np.empty(len(scores))
+    ranks[order] = np.arange(1, len(scores) + 1)
+    hits, misses = int(success.sum()), int((~success).sum())
+    area = (ranks[success].sum() - hits * (hits + 1) / 2) / max(1, hits * misses)
+
+    def at(level: float) -> dict[str, float]:
+        recall = float((scores[success] > level).mean()) if hits else float("nan")
+        false = float((scores[~success] > level).mean()) if misses else float("nan")
+        return {"recall": recall, "false_positives": false, "balanced_accuracy": 0.5 * (recall + 1.0 - false)}
+
+    return {
+        "frames": len(scores),
+        "successes": hits,
+        "area_under_roc": float(area),
+        "at threshold": at(threshold),
+        "at 0.5": at(0.5),
+    }
+
+
+def way_errors(perception: Perception, data: ReplayCache) -> dict[str, float]:
+    """Sideways error in mm of the estimated way, near (within 4 mm of the axis) and far, before the plug is in."""
+    frames = np.flatnonzero(np.isfinite(data.seated_from_tcp).all(1) & (data.success != 1))
+    features = np.concatenate(
+        [perception.features(data.observations(chunk)) for chunk in np.array_split(frames, max(1, len(frames) // 512))]
+    )
+    estimate = decoded_way(features[:, perception.way_columns])
+    true = data.seated_from_tcp[frames]
+    miss_mm = 1e3 * np.hypot(estimate[:, 0] - true[:, 0], estimate[:, 1] - true[:, 1])
+    beside_mm = 1e3 * np.hypot(true[:, 0], true[:, 1])
+    found = {}
+    for name, group in (("near", beside_mm < 4.0), ("far", beside_mm >= 4.0)):
+        if group.any():
+            found[f"{name}_mean_mm"] = float(miss_mm[group].mean())
+            found[f"{name}_median_mm"] = float(np.median(miss_mm[group]))
+    return found
+
+
+def _sample(prior: Transitions, count: int, rng: np.random.Generator) -> Transitions:
+    """Stretches of neighbouring steps, so that vectors are shared; successes are kept as often as they were."""
+    if len(prior) <= count:
+        return prior
+    stretch = 20
+    starts = rng.permutation(len(prior) // stretch)[: count // stretch] * stretch
+    return prior.chosen((np.sort(starts)[:, None] + np.arange(stretch)).ravel())

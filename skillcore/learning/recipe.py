@@ -1,0 +1,97 @@
+"""A recipe: which parts learn, with what options; and the parts it names, made and joined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from skillcore.config import StrictModel
+from skillcore.interfaces import Learner, Representation, RewardModel
+from skillcore.learning.perception import Perception
+from skillcore.learning.training import Schedule
+from skillcore.parts import Context, ViewShape
+from skillcore.plugins import Registry
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class PartChoice(StrictModel):
+    """A part by name, with its own options."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Training(StrictModel):
+    """Of the representation: gradient steps, frames a batch, greatest learning rate."""
+
+    steps: Count = 12000
+    batch: Count = 128
+    learning_rate: Annotated[float, Field(gt=0.0, le=0.1)] = 1e-3
+
+    @property
+    def schedule(self) -> Schedule:
+        return Schedule(self.steps, self.batch, self.learning_rate)
+
+
+class Recipe(StrictModel):
+    """How a skill is pretrained.
+
+    representation, learner: of the policy. reward_model: it has a representation of its own. training: of the policy's
+    representation. false_positives: what the reward threshold allows at most, on variants that were not trained on.
+    prior_frames: how much offline data a bundle brings along for practice.
+    """
+
+    representation: PartChoice = PartChoice(name="daib")
+    learner: PartChoice = PartChoice(name="rlpd")
+    reward_model: PartChoice = PartChoice(name="daib")
+    training: Training = Training()
+    false_positives: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
+    prior_frames: Annotated[int, Field(ge=0)] = 15000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Brain:
+    """What a trained skill consists of."""
+
+    perception: Perception
+    learner: Learner
+    reward_model: RewardModel
+
+
+def make_brain(recipe: Recipe, registry: Registry, *, views: ViewShape, device: str) -> Brain:
+    """The parts a recipe names, untrained. Raises UnknownNameError, ConfigError or PluginError."""
+
+    def representation(name: str, options: dict[str, Any]) -> Representation:
+        context = Context(name=name, device=device, views=views)
+        made: Representation = registry.make("representations", name, options, context)
+        return made
+
+    chosen = recipe.representation
+    perception = Perception(representation(chosen.name, chosen.options), device=device)
+    context = Context(
+        device=device, views=views, make_representation=representation, feature_dim=perception.feature_dim
+    )
+    return Brain(
+        perception,
+        registry.make("learners", recipe.learner.name, recipe.learner.options, context),
+        registry.make("reward_models", recipe.reward_model.name, recipe.reward_model.options, context),
+    )
+
+
+def choose_device(wanted: str) -> str:
+    """`auto` is a GPU if torch can use one, else the CPU. Raises InputError for a device that is not there."""
+    import torch
+
+    from skillcore.errors import InputError
+
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=wanted)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"--device {wanted}: {reason}", cure="use cpu, or auto to take what there is") from error
+    return wanted

@@ -1,0 +1,110 @@
+"""What a skill implements: what it can be learned on, the task to practise, and who can show how it is done."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skillcore.cell import Cell
+from skillcore.task import Judge, Task, Truth
+
+Split = Literal["train", "held_out"]
+COLLECTING = "collect"
+"""The scenario that offline data is collected in: wider than what is practised."""
+
+
+@dataclass(frozen=True, slots=True)
+class VariantEntry:
+    """A variant as a list shows it."""
+
+    name: str
+    title: str
+    family: str
+    split: Split
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variant:
+    """One thing a skill can be learned on. `model` is the skill's own description of it."""
+
+    name: str
+    title: str
+    family: str
+    split: Split
+    model: Any
+
+
+class Demonstrator(Protocol):
+    """A scripted policy that knows the truth: for offline data."""
+
+    def act(self, truth: Truth) -> NDArray[np.float32]:
+        """An action (4,) in [-1, 1]."""
+
+
+class Skill(ABC):
+    """Something a cell can learn to do."""
+
+    name: str
+    variant_word: str
+    """What a variant is called on the command line: `--connector`, `skill connectors`."""
+    max_steps: int
+    """Steps of a trial at most."""
+    scenarios: Mapping[str, str]
+    """The ways an episode can begin, each in a line of words. The first is the usual one."""
+
+    @abstractmethod
+    def variants(self) -> Sequence[VariantEntry]:
+        """All that come with the skill, by name."""
+
+    @abstractmethod
+    def variant(self, name_or_path: str) -> Variant:
+        """One of them, or one described by a file. Raises UnknownNameError or ConfigError."""
+
+    @property
+    @abstractmethod
+    def validation(self) -> Sequence[str]:
+        """Names of training variants that pretraining leaves out, to choose thresholds and settings on."""
+
+    @abstractmethod
+    def training_variant(self, index: int, *, seed: int, without: Collection[str] = ()) -> Variant:
+        """Number `index` of an endless series to train on: those that come with the skill first, then procedural ones.
+
+        without: names of variants to leave out, with all that is derived from them.
+        """
+
+    @property
+    def pretrained(self) -> Path | None:
+        """The bundle that comes with the skill, if one does."""
+        return None
+
+    @abstractmethod
+    def task(
+        self,
+        cell: Cell,
+        variant: Variant,
+        *,
+        scenario: str,
+        seed: int,
+        judge: Judge | None,
+        max_steps: int | None = None,
+    ) -> Task:
+        """The task of this variant on an open cell. `seed` draws the specimen and, in a simulation, the looks."""
+
+    @abstractmethod
+    def demonstrator(self, cell: Cell, variant: Variant, rng: np.random.Generator) -> Demonstrator:
+        """Who collects offline data, made anew for every episode."""
+
+    @abstractmethod
+    def describe(self, variant: Variant, width: int) -> str:
+        """The variant in text: a drawing and its figures, at most `width` columns wide."""
+
+    @abstractmethod
+    def draw(self, variant: Variant, path: Path) -> Path:
+        """The variant as a PNG. Returns the path."""

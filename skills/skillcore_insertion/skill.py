@@ -1,0 +1,94 @@
+"""Insertion, as the runtime sees it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from skillcore.cell import Cell
+from skillcore.errors import UnknownNameError
+from skillcore.skill import COLLECTING, Demonstrator, Skill, Variant, VariantEntry
+from skillcore.task import Judge, Task
+from skillcore_insertion.collector import Collector
+from skillcore_insertion.connector import Connector
+from skillcore_insertion.drawing import draw_png, draw_text
+from skillcore_insertion.library import ConnectorLibrary
+from skillcore_insertion.task import SCENARIOS, InsertionTask, Start
+from skillcore_insertion.variation import procedural
+
+VALIDATION = ("audio_3_5", "bnc", "d_sub_9", "displayport", "iec_c13", "jst_xh", "m12", "usb_a")
+"""From eight families; settings and thresholds are chosen on these, and never on a held-out connector."""
+
+COLLECT_START = Start(offset_m=(0.0, 0.020), height_m=(0.003, 0.014), turn_rad=math.radians(8.0))
+
+
+class InsertionSkill(Skill):
+    """A plug that is already grasped goes into a socket that is fixed in the cell."""
+
+    name = "insertion"
+    variant_word = "connector"
+    max_steps = 20
+    scenarios = {  # noqa: RUF012
+        "I": "starts up to 10 mm beside the socket",
+        "II": "starts 10 to 20 mm beside the socket",
+        COLLECTING: "starts up to 20 mm beside the socket, turned further, to collect offline data",
+    }
+    validation = VALIDATION
+
+    def __init__(self, library: ConnectorLibrary | None = None) -> None:
+        self.library = library or ConnectorLibrary()
+
+    def variants(self) -> Sequence[VariantEntry]:
+        return [
+            VariantEntry(entry.name, entry.title, entry.family, entry.split, entry.aliases)  # type: ignore[arg-type]
+            for entry in self.library.entries.values()
+        ]
+
+    def variant(self, name_or_path: str) -> Variant:
+        return _variant(self.library.get(name_or_path))
+
+    def training_variant(self, index: int, *, seed: int, without: Collection[str] = ()) -> Variant:
+        real = [name for name in self.library.by_split("train") if name not in without]
+        if index < len(real):
+            return _variant(self.library.get(real[index]))
+        return _variant(procedural(index - len(real), seed, self.library, without))
+
+    def task(
+        self,
+        cell: Cell,
+        variant: Variant,
+        *,
+        scenario: str,
+        seed: int,
+        judge: Judge | None,
+        max_steps: int | None = None,
+    ) -> Task:
+        starts = {**SCENARIOS, COLLECTING: COLLECT_START}
+        if scenario not in starts:
+            raise UnknownNameError("scenario", scenario, starts)
+        connector: Connector = variant.model
+        return InsertionTask(
+            cell,
+            connector.mating(np.random.default_rng([seed, 0])),
+            symmetry=connector.symmetry,
+            start=starts[scenario],
+            max_steps=self.max_steps if max_steps is None else max_steps,
+            judge=judge,
+            seed=seed,
+        )
+
+    def demonstrator(self, cell: Cell, variant: Variant, rng: np.random.Generator) -> Demonstrator:
+        return Collector(cell.config.control, rng, depth_m=variant.model.depth_mm * 1e-3)
+
+    def describe(self, variant: Variant, width: int) -> str:
+        return draw_text(variant.model, width)
+
+    def draw(self, variant: Variant, path: Path) -> Path:
+        return draw_png(variant.model, path)
+
+
+def _variant(connector: Connector) -> Variant:
+    return Variant(connector.name, connector.title, connector.family, connector.split, connector)
