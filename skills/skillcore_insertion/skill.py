@@ -50,6 +50,10 @@ class InsertionSkill(Skill):
     def variant(self, name_or_path: str) -> Variant:
         return _variant(self.library.get(name_or_path))
 
+    @property
+    def pretrained(self) -> Path | None:
+        return Path(__file__).parent / "pretrained"
+
     def training_variant(self, index: int, *, seed: int, without: Collection[str] = ()) -> Variant:
         real = [name for name in self.library.by_split("train") if name not in without]
         if index < len(real):

@@ -1,0 +1,129 @@
+"""`skill learn`: practise one connector on one cell until it is learned."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from skillcore.cli.options import (
+    BundleFolder,
+    CellName,
+    ConnectorName,
+    Device,
+    Scenario,
+    Seed,
+    SkillName,
+    check_scenario,
+    load_cell_named,
+    load_skill,
+    open_bundle,
+    say_where,
+)
+
+if TYPE_CHECKING:
+    from skillcore.learning.job import Outcome, Plan
+
+
+def learn_command(
+    skill_name: SkillName,
+    connector: ConnectorName,
+    cell: CellName = "sim",
+    seed: Seed = 0,
+    device: Device = "cpu",
+    bundle: BundleFolder = "",
+    scenario: Scenario = "I",
+    trials: Annotated[int, typer.Option(min=0, max=10000, help="Practice trials at most.")] = 200,
+    zero_shot: Annotated[int, typer.Option(min=0, max=10000, help="Trials of the test before practice.")] = 50,
+    acceptance: Annotated[int, typer.Option(min=1, max=10000, help="Trials of the test after practice.")] = 100,
+    gate: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of acceptance trials that must succeed.")] = 0.9,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the last unfinished run of this kind.")] = False,
+) -> None:
+    """Learn a connector on the job: test, practise, test again, and keep what was learned.
+
+    Exit code 0: it passes its gate; 1: it does not; 2: bad input; 3: a device fault.
+    """
+    from skillcore.cli.output import console, print_note
+    from skillcore.home import folder
+    from skillcore.learning.bundles import PRETRAINED, about, find_bundle
+    from skillcore.learning.job import Plan, learn
+    from skillcore.learning.runs import new_run, unfinished_run
+    from skillcore.reports.console import LiveConsole
+
+    skill, registry = load_skill(skill_name)
+    check_scenario(skill, scenario)
+    variant = skill.variant(connector)
+    loaded = load_cell_named(cell, registry)
+    if not bundle:
+        # Learning begins from what is common to all connectors; what one run has learned is for `eval` and `run`.
+        bundle = str(find_bundle(folder("bundles"), skill.name, "", PRETRAINED, skill.pretrained))
+    plan = Plan(scenario=scenario, zero_shot=zero_shot, practice=trials, acceptance=acceptance, gate=gate)
+    wanted: dict[str, Any] = {
+        "skill": skill.name,
+        "variant": variant.name,
+        "connector": connector,
+        "cell": str(loaded.file.resolve()),
+        "seed": seed,
+        "bundle": str(Path(bundle).resolve()),
+        "plan": {"scenario": scenario, "zero_shot": zero_shot, "practice": trials, "acceptance": acceptance},
+    }
+    run = unfinished_run("learn", wanted) if resume else None
+    if resume and run is None:
+        print_note("nothing to resume: no unfinished run has these settings; a new one begins")
+    found, chosen = open_bundle(skill, registry, wanted=bundle, variant=None, device=device)
+    if run is None:
+        run = new_run("learn", skill.name, variant.name, wanted)
+    typer.echo(f"{skill.name}: {variant.title} ({variant.name}) on cell {loaded.name}, seed {seed}, on {chosen}")
+    typer.echo(f"bundle: {found.folder} ({about(found.card)})")
+    typer.echo("practice is rewarded by the reward model alone; what really happened is shown beside it")
+    with LiveConsole(console(), f"learning {variant.name}") as live:
+        outcome = learn(
+            skill,
+            variant,
+            loaded,
+            found,
+            plan,
+            folder=run,
+            bundles=folder("bundles"),
+            seed=seed,
+            command=" ".join(["skill", *sys.argv[1:]]),
+            watcher=live,
+        )
+    for line in summary(outcome, plan, found.card.reward):
+        typer.echo(line)
+    say_where(run, bundle=outcome.bundle)
+    if outcome.accepted:
+        typer.echo(f"next:   skill run {skill.name} --connector {connector} --cell {cell}")
+        return
+    typer.echo(f"next:   more practice: skill learn {skill.name} --connector {connector} --cell {cell} --trials 400")
+    raise typer.Exit(1)
+
+
+def summary(outcome: Outcome, plan: Plan, reward: dict[str, Any]) -> list[str]:
+    """What came of it, in words for a technician."""
+    from skillcore.learning.evaluate import Evaluation
+
+    test = outcome.acceptance
+    practised = Evaluation(outcome.practised)
+    verdict = "ACCEPTED" if outcome.accepted else "NOT ACCEPTED"
+    lines = [
+        "",
+        f"{verdict}: {test.success.value:.0%} of {len(test.trials)} acceptance trials succeeded, "
+        f"{plan.gate:.0%} are asked for",
+        f"  before practice    {outcome.zero_shot.success}",
+        f"  after practice     {test.success}",
+    ]
+    if practised.trials:
+        lines.append(f"  practice           {len(practised.trials)} trials, {practised.success.value:.0%} succeeded")
+    steps = test.mean_steps
+    if steps == steps:
+        lines.append(f"  an insertion takes {steps:.1f} steps on average")
+    lines += [
+        f"  greatest force     {max(trial.peak_force_n for trial in test.trials):.0f} N",
+        f"Reward model (threshold {reward['threshold']:.3f}), judged by itself in the acceptance test:",
+        f"  success it did not see     {test.false_negatives}",
+        f"  failure it took for one    {test.false_positives}",
+    ]
+    return lines

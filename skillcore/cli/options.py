@@ -1,0 +1,79 @@
+"""Options that several commands share, and what they stand for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from skillcore.cell_config import LoadedCell
+    from skillcore.learning.bundles import Bundle
+    from skillcore.plugins import Registry
+    from skillcore.skill import Skill, Variant
+
+SkillName = Annotated[str, typer.Argument(metavar="SKILL", help="The skill, e.g. insertion.", show_default=False)]
+ConnectorName = Annotated[
+    str,
+    typer.Option("--connector", help="Name of a connector, or a YAML file that describes one.", show_default=False),
+]
+CellName = Annotated[str, typer.Option("--cell", help="A cell file, or the name of a cell.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Everything random follows from it.")]
+Device = Annotated[str, typer.Option("--device", help="Where networks run: cpu, cuda, or auto.")]
+BundleFolder = Annotated[
+    str,
+    typer.Option("--bundle", help="Folder of a bundle. Default: the newest of the connector, else the pretrained."),
+]
+Scenario = Annotated[
+    str, typer.Option("--scenario", help="Where trials start: I (within 10 mm) or II (10 to 20 mm).")
+]
+
+
+def load_skill(name: str) -> tuple[Skill, Registry]:
+    """A skill by name, and the parts that are installed. Raises UnknownNameError, PluginError."""
+    from skillcore.parts import Context
+    from skillcore.plugins import Registry
+
+    registry = Registry.discover()
+    return registry.make("skills", name, {}, Context(name=name)), registry
+
+
+def check_scenario(skill: Skill, scenario: str) -> None:
+    """Raises UnknownNameError for a scenario the skill does not have."""
+    from skillcore.errors import UnknownNameError
+
+    if scenario not in skill.scenarios:
+        raise UnknownNameError("scenario", scenario, skill.scenarios, where="--scenario")
+
+
+def open_bundle(
+    skill: Skill, registry: Registry, *, wanted: str, variant: Variant | None, device: str
+) -> tuple[Bundle, str]:
+    """The bundle to use, and the device its networks are on. Raises BundleError, InputError."""
+    from skillcore.home import folder
+    from skillcore.learning.bundles import find_bundle, load_bundle
+    from skillcore.learning.recipe import choose_device
+
+    name = "" if variant is None else variant.name
+    place = find_bundle(folder("bundles"), skill.name, wanted, name, skill.pretrained)
+    chosen = choose_device(device)
+    return load_bundle(place, registry, device=chosen), chosen
+
+
+def load_cell_named(name: str, registry: Registry) -> LoadedCell:
+    """A cell by file or name. Raises UnknownNameError, ConfigError."""
+    from skillcore.cell_config import load_cell
+
+    return load_cell(name, registry)
+
+
+def say_where(run: Path | None = None, **more: Any) -> None:
+    """Prints where everything is, at a command's end."""
+    from skillcore.home import home
+
+    if run is not None:
+        typer.echo(f"run:    {run}")
+    for name, value in more.items():
+        typer.echo(f"{name + ':':<8}{value}")
+    typer.echo(f"home:   {home()}")

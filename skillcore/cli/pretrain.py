@@ -1,0 +1,189 @@
+"""`skill pretrain` and `skill collect`: offline data, and a bundle from it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from skillcore.cli.options import CellName, Device, Seed, SkillName, load_cell_named, load_skill, say_where
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from skillcore.learning.training import Progress
+
+Cells = Annotated[
+    list[str] | None,
+    typer.Option("--cell", help="A cell to collect on; may be repeated. Default: sim and sim_b.", show_default=False),
+]
+SAY_EVERY_S = 15.0
+
+
+def collect_command(
+    skill_name: SkillName,
+    connector: Annotated[
+        list[str] | None, typer.Option("--connector", help="Only this connector; may be repeated.")
+    ] = None,
+    cell: CellName = "sim",
+    seed: Seed = 0,
+    device: Device = "cpu",
+    episodes: Annotated[int, typer.Option(min=1, max=100000, help="Episodes of each connector.")] = 10,
+    connectors: Annotated[
+        int, typer.Option(min=1, max=100000, help="How many training connectors, without --connector.")
+    ] = 50,
+    out: Annotated[Path | None, typer.Option(help="Folder of the episodes; in the home if none is given.")] = None,
+) -> None:
+    """Collect labelled episodes with the scripted collector, which knows the truth. Needs a simulated cell.
+
+    `--device` is accepted as everywhere and changes nothing: no network takes part.
+    """
+    from skillcore.home import folder
+    from skillcore.learning.collect import Assignment, collect
+
+    skill, registry = load_skill(skill_name)
+    loaded = load_cell_named(cell, registry)
+    names = tuple(skill.variant(name).name if "/" not in name else name for name in connector or ())
+    assignment = Assignment(skill.name, (str(loaded.file),), episodes, seed, count=connectors, names=names)
+    place = out or folder("datasets") / f"{skill.name}-{loaded.name}-seed{seed}"
+    collect(assignment, place, report=_collecting())
+    say_where(dataset=place)
+    typer.echo(f"next:   skill data list {place}")
+
+
+def pretrain_command(
+    skill_name: SkillName,
+    cell: Cells = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    recipe: Annotated[Path | None, typer.Option(help="YAML file: parts, options, training steps.")] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of recorded episodes to train on, instead of collecting; may be repeated."),
+    ] = None,
+    connectors: Annotated[int, typer.Option(min=2, max=100000, help="Training connectors to collect on.")] = 1650,
+    episodes: Annotated[int, typer.Option(min=1, max=1000, help="Episodes of each.")] = 3,
+    out: Annotated[Path | None, typer.Option(help="Folder of the new bundle; in the home if none is given.")] = None,
+) -> None:
+    """Make the bundle that practice begins from: collect, train, choose the reward threshold.
+
+    Takes most of an hour on two cores. What was collected is kept, and used again by the same command.
+    """
+    from skillcore.cell_config import load_cell
+    from skillcore.config import load_yaml
+    from skillcore.episodes import EpisodeStore, ReplayCache
+    from skillcore.errors import InputError
+    from skillcore.home import folder
+    from skillcore.learning.bundles import PRETRAINED, about, new_card, next_folder, save_bundle
+    from skillcore.learning.collect import Assignment, collect
+    from skillcore.learning.job import control_of
+    from skillcore.learning.pretrain import pretrain
+    from skillcore.learning.recipe import Recipe, choose_device
+
+    began = time.monotonic()
+    skill, registry = load_skill(skill_name)
+    chosen_device = choose_device(device)
+    chosen = Recipe() if recipe is None else load_yaml(recipe, Recipe)
+    cells = [load_cell(name, registry) for name in cell or ["sim", "sim_b"]]
+    config = cells[0].config
+    if any(control_of(one) != control_of(cells[0]) for one in cells):
+        raise InputError("the cells mean different things by an action", cure="give them the same `control` section")
+    if out is not None and out.exists():
+        raise InputError(f"{out}: already exists", cure="give the name of a new folder")
+    without = tuple(skill.validation)
+    files = tuple(str(one.file) for one in cells)
+    root = folder("datasets")
+    validation = root / f"{skill.name}-validation-seed{seed}"
+    typer.echo(f"pretraining {skill.name} on {chosen_device}, seed {seed}")
+    if data:
+        folders = list(data)
+    else:
+        folders = [root / f"{skill.name}-{connectors}x{episodes}-seed{seed}"]
+        typer.echo(f"collecting on {connectors} connectors: {folders[0]}")
+        collect(Assignment(skill.name, files, episodes, seed, connectors, without), folders[0], report=_collecting())
+    typer.echo(f"collecting on {len(without)} validation connectors: {validation}")
+    collect(Assignment(skill.name, files, 24, seed + 1, names=without), validation, report=_collecting())
+
+    size = config.views.size_px
+    caches = []
+    for place in [*folders, validation]:
+        with EpisodeStore(place, create=False) as store:
+            caches.append((ReplayCache.open(store, size_px=size), store.dataset_hash(), place))
+    if len(folders) > 1:
+        raise InputError("--data: one folder at a time", cure="collect into one folder")
+    (training, data_hash, _), (held_back, _, _) = caches
+    made = pretrain(
+        chosen, registry, training, held_back, seed=seed, device=chosen_device, report=lambda stage: _training(stage)
+    )
+    card = new_card(
+        skill=skill.name,
+        recipe=chosen,
+        views=int(training.images.shape[1]),
+        size_px=size,
+        control=control_of(cells[0]),
+        reward=made.reward,
+        data={
+            "hash": data_hash,
+            "episodes": training.episodes,
+            "frames": training.frames,
+            "variants": len(set(training.variants)),
+            "cells": sorted({info.cell for info in training.infos}),
+        },
+        figures=made.figures,
+        seed=seed,
+        command=" ".join(["skill", *sys.argv[1:]]),
+    )
+    place = out or next_folder(folder("bundles"), skill.name, PRETRAINED)
+    save_bundle(place, card, made.brain, made.prior)
+    for line in _summary(made.figures, made.reward):
+        typer.echo(line)
+    typer.echo(f"took {(time.monotonic() - began) / 60:.0f} min; {about(card)}")
+    say_where(bundle=place)
+    typer.echo(f"next:   skill learn {skill.name} --connector hdmi --bundle {place}")
+
+
+def _summary(figures: dict[str, Any], reward: dict[str, Any]) -> list[str]:
+    found = figures["reward model on validation variants"]
+    way = figures["estimate of the way on validation variants"]
+    at = found["at threshold"]
+    return [
+        f"estimate of the way, on connectors not trained on: {way.get('near_mean_mm', float('nan')):.2f} mm off on "
+        f"average within 4 mm of the axis, {way.get('far_mean_mm', float('nan')):.2f} mm farther out",
+        f"reward model, on connectors not trained on: area under the ROC {found['area_under_roc']:.4f}; at threshold "
+        f"{reward['threshold']:.4f} recall {at['recall']:.1%}, false positives {at['false_positives']:.2%}",
+    ]
+
+
+def _collecting() -> Callable[[int, int, int], None]:
+    """Tells how collecting goes: a line now and then."""
+    began, last = time.monotonic(), [0.0]
+
+    def report(episodes: int, total: int, steps: int) -> None:
+        now = time.monotonic()
+        if episodes < total and now - last[0] < SAY_EVERY_S:
+            return
+        last[0] = now
+        rate = steps / max(1e-9, now - began)
+        typer.echo(f"  {episodes} of {total} episodes, {steps} steps, {rate:.0f} steps/s")
+
+    return report
+
+
+def _training(stage: str) -> Progress:
+    """Tells how a stage of training goes: a line now and then."""
+    began, last = time.monotonic(), [time.monotonic()]
+    typer.echo(f"training: {stage}")
+
+    def report(done: int, total: int, figures: dict[str, float], /) -> None:
+        now = time.monotonic()
+        if done < total and now - last[0] < SAY_EVERY_S:
+            return
+        last[0] = now
+        told = "".join(f", {name} {value:.4f}" for name, value in figures.items())
+        left = (now - began) / done * (total - done)
+        typer.echo(f"  {done} of {total}{told}, {left:.0f} s left")
+
+    return report

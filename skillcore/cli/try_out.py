@@ -1,0 +1,125 @@
+"""`skill eval` and `skill run`: a trained skill at work, counted or just done."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from skillcore.cli.options import (
+    BundleFolder,
+    CellName,
+    ConnectorName,
+    Device,
+    Scenario,
+    Seed,
+    SkillName,
+    check_scenario,
+    load_cell_named,
+    load_skill,
+    open_bundle,
+    say_where,
+)
+
+
+def eval_command(
+    skill_name: SkillName,
+    connector: ConnectorName,
+    cell: CellName = "sim",
+    seed: Seed = 0,
+    device: Device = "cpu",
+    bundle: BundleFolder = "",
+    scenario: Scenario = "I",
+    trials: Annotated[int, typer.Option(min=1, max=10000, help="How many.")] = 100,
+    gate: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share that must succeed for exit code 0.")] = 0.9,
+) -> None:
+    """Test a bundle on a connector, policy and reward model judged separately. Learns nothing."""
+    from skillcore.cell import open_cell
+    from skillcore.cli.output import console
+    from skillcore.episodes import EpisodeStore
+    from skillcore.learning.bundles import about, as_json
+    from skillcore.learning.job import Plan, check_fit, make_task, template_of, test_policy
+    from skillcore.learning.runs import RESULTS, new_run
+    from skillcore.reports.console import LiveConsole
+
+    skill, registry = load_skill(skill_name)
+    check_scenario(skill, scenario)
+    variant = skill.variant(connector)
+    loaded = load_cell_named(cell, registry)
+    found, _ = open_bundle(skill, registry, wanted=bundle, variant=variant, device=device)
+    check_fit(found, loaded, skill)
+    settings = {"cell": str(loaded.file), "seed": seed, "bundle": str(found.folder)}
+    run = new_run("eval", skill.name, variant.name, settings)
+    typer.echo(f"bundle: {found.folder} ({about(found.card)})")
+    plan = Plan(scenario=scenario, acceptance=trials, gate=gate)
+    with (
+        LiveConsole(console(), f"testing {variant.name}") as live,
+        open_cell(loaded) as opened,
+        EpisodeStore(run / "episodes") as store,
+    ):
+        task = make_task(skill, opened, variant, found.brain, scenario, seed)
+        template = template_of(skill, opened, variant, found.brain, plan, "acceptance")
+        result = test_policy(task, found.brain, template, trials=trials, seed=seed, store=store, watcher=live)
+    as_json(run / RESULTS, {"acceptance": result.as_json(), "gate": gate, "scenario": scenario})
+    typer.echo(f"success                  {result.success}")
+    typer.echo(f"success not seen         {result.false_negatives}")
+    typer.echo(f"failure taken for one    {result.false_positives}")
+    say_where(run)
+    if result.success.value < gate:
+        raise typer.Exit(1)
+
+
+def run_command(
+    skill_name: SkillName,
+    connector: ConnectorName,
+    cell: CellName = "sim",
+    seed: Seed = 0,
+    device: Device = "cpu",
+    bundle: BundleFolder = "",
+    scenario: Scenario = "I",
+    times: Annotated[int, typer.Option(min=1, max=100000, help="How many insertions.")] = 1,
+) -> None:
+    """Do the job with a trained bundle: insert, and say each time what the reward model thinks of it.
+
+    Exit code 0: every insertion succeeded, as far as the reward model sees; 1: one did not.
+    """
+    from skillcore.cell import open_cell
+    from skillcore.episodes import EpisodeStore
+    from skillcore.learning.bundles import about
+    from skillcore.learning.evaluate import TrialResult, evaluate
+    from skillcore.learning.job import Plan, check_fit, make_task, template_of
+    from skillcore.learning.rollout import PolicyActor
+    from skillcore.learning.runs import new_run
+
+    skill, registry = load_skill(skill_name)
+    check_scenario(skill, scenario)
+    variant = skill.variant(connector)
+    loaded = load_cell_named(cell, registry)
+    found, _ = open_bundle(skill, registry, wanted=bundle, variant=variant, device=device)
+    check_fit(found, loaded, skill)
+    settings = {"cell": str(loaded.file), "seed": seed, "bundle": str(found.folder)}
+    run = new_run("run", skill.name, variant.name, settings)
+    typer.echo(f"bundle: {found.folder} ({about(found.card)})")
+    if found.card.variant != variant.name:
+        cure = f"skill learn {skill.name} --connector {connector}"
+        typer.echo(f"note: this bundle has not practised {variant.name}: {cure}")
+
+    def told(result: TrialResult) -> None:
+        word = "inserted" if result.claimed else result.aborted or "not inserted within the steps allowed"
+        typer.echo(f"{result.number + 1:4d}: {word} ({result.steps} steps, {result.peak_force_n:.0f} N)")
+
+    with open_cell(loaded) as opened, EpisodeStore(run / "episodes") as store:
+        task = make_task(skill, opened, variant, found.brain, scenario, seed)
+        template = template_of(skill, opened, variant, found.brain, Plan(scenario=scenario), "run")
+        result = evaluate(
+            task,
+            lambda: PolicyActor(found.brain.perception, found.brain.learner),
+            template,
+            trials=times,
+            seed=seed,
+            store=store,
+            report=told,
+        )
+    say_where(run)
+    if result.claimed.hits < times:
+        raise typer.Exit(1)
