@@ -116,9 +116,14 @@ class SimulatedArm(Arm):
             physics.servo(physics.tool_pose, 0.0)
 
     def recover(self) -> None:
-        self._opened()
-        self._fault = None
+        physics = self._opened().physics
         self.stop()
+        if self._fault is not None:
+            # What it pressed against must have let go, or the next reading would find the same fault again.
+            physics.advance(SETTLE_S)
+            self._fault = None
+            self._watch_force()
+            self._refuse_if_faulty()
 
     def _opened(self) -> World:
         if not self._connected:

@@ -178,7 +178,8 @@ class LayerStack:
         wall = np.zeros(count, np.bool_)
         heading = np.zeros(count, np.uint8)
         rows = np.arange(count)
-        lines, dither = self._in_cells(lines), np.resize(_DITHER, count)
+        lines = self._in_cells(lines)
+        dither = _DITHER[:count] if count <= len(_DITHER) else np.resize(_DITHER, count)
         for samples in self._portions:
             if len(rows) == 0:
                 break

@@ -125,7 +125,13 @@ def inner(part: np.ndarray, depth: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(
     "offset",
-    [(0.0, 0.0, -0.012, 0.0), (0.006, -0.004, -0.004, 0.2), (-0.01, 0.01, -0.001, -0.3), (0.0, 0.0, 0.004, 0.0)],
+    [
+        (0.0, 0.0, -0.012, 0.0),
+        (0.006, -0.004, -0.004, 0.2),
+        (-0.01, 0.01, -0.001, -0.3),
+        (0.0, 0.0, 0.004, 0.0),
+        (0.02, 0.0, 0.004, 0.3),
+    ],
 )
 def test_depth_and_parts_are_those_of_the_boxes(
     caster: RayCaster, eye: Eye, offset: tuple[float, float, float, float]
