@@ -28,8 +28,8 @@ class WorldOptions(StrictModel):
 
     grasp_error_m: Annotated[float, LENGTH.within(0.0, 0.005)] = 0.001
     grasp_error_rad: Annotated[float, ANGLE.within(0.0, 0.2)] = 0.035
-    camera_error_m: Annotated[float, LENGTH.within(0.0, 0.01)] = 0.001
-    camera_error_rad: Annotated[float, ANGLE.within(0.0, 0.2)] = 0.0175
+    camera_error_m: Annotated[float, LENGTH.within(0.0, 0.01)] = 0.0003
+    camera_error_rad: Annotated[float, ANGLE.within(0.0, 0.2)] = 0.005
     pose_noise_m: Annotated[float, LENGTH.within(0.0, 0.001)] = 0.00002
     force_noise_n: Annotated[float, FORCE.within(0.0, 10.0)] = 0.2
     torque_noise_nm: Annotated[float, TORQUE.within(0.0, 1.0)] = 0.004

@@ -25,7 +25,7 @@ from skillcore.task import Task
 from skillcore.types import Episode, EpisodeInfo
 
 MAX_STEPS = 26
-STEPS_AFTER_SUCCESS = 5
+STEPS_AFTER_SUCCESS = 4
 """What success looks like, and nearly success: the demonstrator draws back a little and seats the plug again."""
 
 

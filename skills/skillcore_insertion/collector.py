@@ -34,7 +34,7 @@ class Collector:
         depth_m: float,
         random: float = 0.2,
         biased: float = 0.35,
-        wandering: float = 0.5,
+        wandering: float = 0.7,
     ) -> None:
         self._scale = np.array([control.step_m] * 3 + [control.turn_step_rad])
         self._rng = rng
