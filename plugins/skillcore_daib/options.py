@@ -10,9 +10,12 @@ from skillcore.config import StrictModel
 
 
 class EncoderOptions(StrictModel):
-    """channels: of the convolutions, each of which halves the image. code_dim: length of the code."""
+    """channels: of the convolutions; the first divides the image's sides by 4, each other one halves them.
 
-    channels: tuple[int, ...] = (16, 32, 64, 64)
+    code_dim: length of the code.
+    """
+
+    channels: tuple[int, ...] = (48, 64, 96)
     code_dim: Annotated[int, Field(ge=2, le=1024)] = 128
 
 

@@ -66,6 +66,9 @@ def pretrain_command(
     ] = None,
     connectors: Annotated[int, typer.Option(min=2, max=100000, help="Training connectors to collect on.")] = 1650,
     episodes: Annotated[int, typer.Option(min=1, max=1000, help="Episodes of each.")] = 3,
+    validation_episodes: Annotated[
+        int, typer.Option(min=1, max=1000, help="Episodes of each validation connector, to choose the threshold on.")
+    ] = 24,
     out: Annotated[Path | None, typer.Option(help="Folder of the new bundle; in the home if none is given.")] = None,
 ) -> None:
     """Make the bundle that practice begins from: collect, train, choose the reward threshold.
@@ -105,7 +108,8 @@ def pretrain_command(
         typer.echo(f"collecting on {connectors} connectors: {folders[0]}")
         collect(Assignment(skill.name, files, episodes, seed, connectors, without), folders[0], report=_collecting())
     typer.echo(f"collecting on {len(without)} validation connectors: {validation}")
-    collect(Assignment(skill.name, files, 24, seed + 1, names=without), validation, report=_collecting())
+    held_back = Assignment(skill.name, files, validation_episodes, seed + 1, names=without)
+    collect(held_back, validation, report=_collecting())
 
     size = config.views.size_px
     caches = []
@@ -114,9 +118,9 @@ def pretrain_command(
             caches.append((ReplayCache.open(store, size_px=size), store.dataset_hash(), place))
     if len(folders) > 1:
         raise InputError("--data: one folder at a time", cure="collect into one folder")
-    (training, data_hash, _), (held_back, _, _) = caches
+    (training, data_hash, _), (unseen, _, _) = caches
     made = pretrain(
-        chosen, registry, training, held_back, seed=seed, device=chosen_device, report=lambda stage: _training(stage)
+        chosen, registry, training, unseen, seed=seed, device=chosen_device, report=lambda stage: _training(stage)
     )
     card = new_card(
         skill=skill.name,

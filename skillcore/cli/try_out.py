@@ -113,7 +113,7 @@ def run_command(
         template = template_of(skill, opened, variant, found.brain, Plan(scenario=scenario), "run")
         result = evaluate(
             task,
-            lambda: PolicyActor(found.brain.perception, found.brain.learner),
+            lambda: PolicyActor(found.brain),
             template,
             trials=times,
             seed=seed,

@@ -28,7 +28,7 @@ class Augmentation:
     noise: standard deviation of noise on every pixel. Values are shares of the full range.
     """
 
-    shift_px: int = 4
+    shift_px: int = 1
     gain: float = 0.2
     tint: float = 0.06
     offset: float = 0.06

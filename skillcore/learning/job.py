@@ -32,7 +32,8 @@ RECENT = 20
 class Plan:
     """How long each part of the job is, where episodes start, and what is asked for at the end.
 
-    gate: the share of acceptance trials that must succeed.
+    gate: the share of acceptance trials that must succeed. correct: whether practice corrects the estimated way by
+    hindsight.
     """
 
     scenario: str = "I"
@@ -40,6 +41,7 @@ class Plan:
     practice: int = 200
     acceptance: int = 100
     gate: float = 0.9
+    correct: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,9 @@ def learn(
 
         zero_shot = test("zero-shot", plan.zero_shot)
         watcher.stage("practice", plan.practice)
-        practice = Practice(task, brain, bundle.prior, template("practice"), folder=folder, seed=seed)
+        practice = Practice(
+            task, brain, bundle.prior, template("practice"), folder=folder, seed=seed, correct=plan.correct
+        )
         for result in practice.results:
             watcher.trial(result, {})
 
@@ -177,7 +181,7 @@ def test_policy(
         watcher.trial(result, {})
     return evaluate(
         task,
-        lambda: PolicyActor(brain.perception, brain.learner),
+        lambda: PolicyActor(brain),
         template,
         trials=trials,
         seed=seed,

@@ -27,6 +27,7 @@ import torch
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import BundleError
 from skillcore.learning.evaluate import TrialResult
+from skillcore.learning.hindsight import WayCorrection
 from skillcore.learning.recipe import Brain
 from skillcore.learning.replay import Transitions
 from skillcore.learning.rewarding import batch_of_one
@@ -52,10 +53,19 @@ class Practice:
     """Trials of one task, in one folder.
 
     template: what all episodes have in common. seed: everything random follows from it and the trial's number.
+    correct: whether the estimated way is corrected by hindsight.
     """
 
     def __init__(
-        self, task: Task, brain: Brain, prior: Transitions, template: EpisodeInfo, *, folder: Path, seed: int
+        self,
+        task: Task,
+        brain: Brain,
+        prior: Transitions,
+        template: EpisodeInfo,
+        *,
+        folder: Path,
+        seed: int,
+        correct: bool = True,
     ) -> None:
         self._task = task
         self._brain = brain
@@ -64,6 +74,7 @@ class Practice:
         self._store = EpisodeStore(folder / "episodes")
         self._seed = seed
         self._online: list[Transitions] = []
+        brain.correction = WayCorrection.for_prior(brain.perception, prior.features) if correct else None
         self.results: list[TrialResult] = []
         brain.learner.begin_practice(prior)
         make_folder_durably(self._folder)
@@ -102,14 +113,19 @@ class Practice:
             self._template, seed=seed_for(self._seed, self._template.source, trial), trial=trial, clamps={}
         )
         brain = self._brain
-        actor = PolicyActor(brain.perception, brain.learner, rng_for(self._seed, "exploration", trial))
+        actor = PolicyActor(brain, rng_for(self._seed, "exploration", trial))
         episode = run_episode(self._task, actor, info, ready=ready)
         return episode, actor.transitions(episode)
 
     def _learn(self, trial: int, steps: int) -> Mapping[str, float]:
         torch.manual_seed(seed_for(self._seed, "learning", trial))
         rng = rng_for(self._seed, "learning", trial)
-        return self._brain.learner.learn(Transitions.joined(self._online), rng=rng, steps=steps)
+        met = Transitions.joined(self._online)
+        correction = self._brain.correction
+        if correction is not None:
+            correction.fit(self._online)
+            met = correction.transitions(met)
+        return self._brain.learner.learn(met, rng=rng, steps=steps)
 
     # --- going on where it ended ---
 
@@ -154,6 +170,8 @@ class Practice:
             self._online.append(Transitions(*(tensors[field.name].numpy() for field in fields(Transitions))))
         if finished:
             self._brain.learner.load(self._folder / f"{finished:04d}")
+            if self._brain.correction is not None:
+                self._brain.correction.fit(self._online)
 
 
 class _Lesson:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from skillcore.config import StrictModel
 from skillcore.interfaces import Learner, Representation, RewardModel
+from skillcore.learning.hindsight import WayCorrection
 from skillcore.learning.perception import Perception
 from skillcore.learning.training import Schedule
 from skillcore.parts import Context, ViewShape
@@ -52,13 +55,18 @@ class Recipe(StrictModel):
     prior_frames: Annotated[int, Field(ge=0)] = 15000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Brain:
-    """What a trained skill consists of."""
+    """What a trained skill consists of. correction: of the estimated way, where practice has found one."""
 
     perception: Perception
     learner: Learner
     reward_model: RewardModel
+    correction: WayCorrection | None = None
+
+    def corrected(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Features (n, feature_dim) as the learner is to see them."""
+        return features if self.correction is None else self.correction(features)
 
 
 def make_brain(recipe: Recipe, registry: Registry, *, views: ViewShape, device: str) -> Brain:

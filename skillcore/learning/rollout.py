@@ -10,8 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from skillcore.interfaces import Learner
-from skillcore.learning.perception import Perception
+from skillcore.learning.recipe import Brain
 from skillcore.learning.replay import Transitions
 from skillcore.learning.rewarding import batch_of_one
 from skillcore.skill import Demonstrator
@@ -41,20 +40,20 @@ class DemonstratorActor:
 class PolicyActor:
     """Acts by a learner's policy, and keeps the features it acted on.
 
-    explore: random numbers for exploration; without them the policy is greedy.
+    explore: random numbers for exploration; without them the policy is greedy. features: as they were seen, before the
+    way was corrected.
     """
 
-    perception: Perception
-    learner: Learner
+    brain: Brain
     explore: np.random.Generator | None = None
     features: list[NDArray[np.float32]] = field(default_factory=list)
 
     def __call__(self, observation: Observation, info: dict[str, Any], /, *, last: bool) -> NDArray[np.float32]:
-        features = self.perception.features(batch_of_one(observation))[0]
-        self.features.append(features)
+        features = self.brain.perception.features(batch_of_one(observation))
+        self.features.append(features[0])
         if last:
             return np.zeros(4, np.float32)
-        return self.learner.act(features, explore=self.explore)
+        return self.brain.learner.act(self.brain.corrected(features)[0], explore=self.explore)
 
     def transitions(self, episode: Episode) -> Transitions:
         """The steps of the episode this actor has just acted in."""
