@@ -43,8 +43,7 @@ class PointWorld:
                 state = after
                 if reached:
                     break
-        before, actions, rewards, following, continues = (np.array(column, np.float32) for column in zip(*rows, strict=True))
-        return Transitions(before, actions, rewards, following, continues)
+        return Transitions(*(np.array(column, np.float32) for column in zip(*rows, strict=True)))
 
 
 @pytest.fixture
