@@ -1,0 +1,113 @@
+"""The installed `skill` command in processes of its own, and the smallest bundle that it can make."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+RECIPE = """\
+representation: {name: daib, options: {channels: [8, 8], code_dim: 8}}
+learner: {name: rlpd, options: {hidden: 16, critics: 2, pretrain_steps: 20}}
+reward_model:
+  name: daib
+  options: {representation: erm, representation_options: {channels: [8, 8], code_dim: 8}, steps: 10, batch: 16}
+training: {steps: 10, batch: 16}
+"""
+
+Done = subprocess.CompletedProcess[str]
+Start = Callable[..., subprocess.Popen[str]]
+
+
+def command(*arguments: str) -> list[str]:
+    """`skill` with these arguments, where every warning is an error."""
+    code = "import sys; from skillcore.cli import main; sys.argv[0] = 'skill'; sys.exit(main())"
+    return [sys.executable, "-W", "error", "-c", code, *arguments]
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Variables for `skill` with a home of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SKILLCORE_")}
+    return kept | {"SKILLCORE_HOME": str(home), "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
+
+
+class Skill:
+    """Runs `skill` with a home of its own."""
+
+    def __init__(self, home: Path, folder: Path) -> None:
+        self.home = home
+        self.folder = folder
+
+    def __call__(self, *arguments: str) -> Done:
+        return subprocess.run(
+            command(*arguments),
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+            env=environment(self.home),
+            cwd=self.folder,
+        )
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle made by `skill pretrain` from hardly any data. It cannot insert anything."""
+    place = tmp_path_factory.mktemp("tiny")
+    (place / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
+    skill = Skill(place / "home", place)
+    sizes = ("--connectors", "2", "--episodes", "2", "--validation-episodes", "1")
+    parts = ("--recipe", "recipe.yaml", "--cell", "sim", "--device", "cpu", "--out", "bundle")
+    done = skill("pretrain", "insertion", *sizes, *parts)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return place / "bundle"
+
+
+@pytest.fixture(scope="session")
+def practised(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a run of two trials that has lost its results, as if it had been killed in the acceptance test."""
+    place = tmp_path_factory.mktemp("practised")
+    sizes = ("--zero-shot", "0", "--trials", "2", "--acceptance", "1")
+    done = Skill(place, place)("learn", "insertion", "--connector", "hdmi", "--bundle", str(tiny), *sizes)
+    assert done.returncode in (0, 1), done.stderr
+    for results in place.glob("runs/*/results.json"):
+        results.unlink()
+    return place
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home, for this process too, which works in an empty folder."""
+    monkeypatch.setenv("SKILLCORE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def skill(home: Path, tmp_path: Path) -> Skill:
+    """`skill` with that home."""
+    return Skill(home, tmp_path)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Start:
+    """Starts `skill` with some home and returns at once; both streams are pipes."""
+
+    def start(*arguments: str, home: Path) -> subprocess.Popen[str]:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command(*arguments), **pipes, text=True, env=environment(home), cwd=tmp_path)
+
+    return start
+
+
+@pytest.fixture
+def own(tiny: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny bundle that a test may damage."""
+    return Path(shutil.copytree(tiny, tmp_path / "tiny"))

@@ -1,0 +1,305 @@
+"""The commands that move an arm, as a technician types them, on the simulated cell with a bundle of no merit."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import random
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from skillcore.cli import main
+from skillcore.episodes import EpisodeStore
+from skillcore.home import cell_lock
+from skillcore.storage import sha256_of
+
+Start = Any
+SHORT = ("--zero-shot", "2", "--trials", "3", "--acceptance", "2")
+
+
+def learn_arguments(bundle: Path, *more: str) -> list[str]:
+    return ["learn", "insertion", "--connector", "hdmi", "--bundle", str(bundle), *more]
+
+
+def runs_of(home: Path, command: str) -> list[Path]:
+    return sorted((home / "runs").glob(f"*-{command}-*"))
+
+
+def only_run(home: Path, command: str) -> Path:
+    (run,) = runs_of(home, command)
+    return run
+
+
+def line_of(output: str, start: str) -> str:
+    (line,) = [line for line in output.splitlines() if line.startswith(start)]
+    return line.removeprefix(start).strip()
+
+
+def set_threshold(bundle: Path, threshold: float) -> None:
+    card = json.loads((bundle / "card.json").read_bytes())
+    card["reward"]["threshold"] = threshold
+    (bundle / "card.json").write_text(json.dumps(card))
+
+
+# --- the commands ------------------------------------------------------------------------------------------------
+
+
+def test_learn_tells_how_it_went_and_keeps_everything(skill: Any, tiny: Path) -> None:
+    done = skill(*learn_arguments(tiny, *SHORT))
+    assert done.returncode in (0, 1), done.stderr
+    assert done.stderr == ""
+    verdict = line_of(done.stdout, "ACCEPTED: " if done.returncode == 0 else "NOT ACCEPTED: ")
+    assert "of 2 acceptance trials succeeded, 90% are asked for" in verdict
+    assert line_of(done.stdout, "home:") == str(skill.home)
+    run = Path(line_of(done.stdout, "run:"))
+    assert run == only_run(skill.home, "learn")
+    results = json.loads((run / "results.json").read_bytes())
+    assert results["accepted"] is (done.returncode == 0)
+    assert [results[part]["success"]["trials"] for part in ("zero_shot", "practice", "acceptance")] == [2, 3, 2]
+    made = [line for line in done.stdout.splitlines() if line.startswith("bundle:")][-1].split()[-1]
+    assert results["bundle"] == made
+    assert made == str(skill.home / "bundles" / "insertion" / "hdmi_a" / "0001")
+    card = json.loads((Path(made) / "card.json").read_bytes())
+    assert card["variant"] == "hdmi_a"
+    assert card["command"].startswith("skill learn insertion --connector hdmi")
+    assert card["figures"]["acceptance"] == results["acceptance"]
+    assert {name: sha256_of(Path(made) / name) for name in card["files"]} == card["files"]
+    with EpisodeStore(run / "episodes", create=False) as store:
+        assert [row.source for row in store.rows()] == ["zero-shot"] * 2 + ["practice"] * 3 + ["acceptance"] * 2
+    again = skill("run", "insertion", "--connector", "hdmi")
+    assert again.returncode in (0, 1), again.stderr
+    # Without --bundle the newest of the connector is used.
+    assert line_of(again.stdout, "bundle:").startswith(made)
+    assert "has not practised" not in again.stdout
+
+
+def test_a_gate_of_nothing_is_passed(home: Path, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = learn_arguments(tiny, "--zero-shot", "0", "--trials", "0", "--acceptance", "1", "--gate", "0")
+    assert main(arguments) == 0
+    told = capsys.readouterr().out
+    assert "\nACCEPTED: " in told
+    assert line_of(told, "next:").startswith("skill run insertion --connector hdmi")
+
+
+def test_eval_counts_and_run_inserts(skill: Any, tiny: Path) -> None:
+    tested = skill("eval", "insertion", "--connector", "hdmi", "--bundle", str(tiny), "--trials", "2")
+    assert tested.returncode in (0, 1), tested.stderr
+    run = only_run(skill.home, "eval")
+    results = json.loads((run / "results.json").read_bytes())
+    assert results["acceptance"]["success"]["trials"] == 2
+    assert (results["acceptance"]["success"]["value"] >= 0.9) is (tested.returncode == 0)
+    assert line_of(tested.stdout, "success  ").endswith(")")
+
+    inserted = skill("run", "insertion", "--connector", "hdmi", "--bundle", str(tiny), "--times", "2")
+    assert inserted.returncode in (0, 1), inserted.stderr
+    assert "note: this bundle has not practised hdmi_a" in inserted.stdout
+    numbered = [line for line in inserted.stdout.splitlines() if line.lstrip()[:2] in ("1:", "2:")]
+    assert len(numbered) == 2
+    all_in = all(": inserted (" in line for line in numbered)
+    assert all_in is (inserted.returncode == 0)
+
+
+def test_collect_keeps_labelled_episodes_that_verify_finds_sound(skill: Any) -> None:
+    done = skill("collect", "insertion", "--connector", "hdmi", "--episodes", "2", "--out", "data")
+    assert done.returncode == 0, done.stderr
+    with EpisodeStore(skill.folder / "data", create=False) as store:
+        episodes = [store.read(row.id) for row in store.rows(source="collect")]
+    assert [episode.info.variant for episode in episodes] == ["hdmi_a"] * 2
+    assert all((episode.success >= 0).all() for episode in episodes)
+    assert any((episode.success == 1).any() for episode in episodes)
+    assert all(np.isfinite(episode.seated_from_tcp).all() for episode in episodes)
+    again = skill("collect", "insertion", "--connector", "hdmi", "--episodes", "2", "--out", "data")
+    assert again.returncode == 0
+    with EpisodeStore(skill.folder / "data", create=False) as store:
+        assert len(store) == 2
+    assert skill("data", "verify", "data").stdout.strip() == "sound"
+
+
+# --- what was typed is wrong -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (("--connector", "hdmii"), "did you mean hdmi"),
+        (("--scenario", "III"), "did you mean II"),
+        (("--cell", "simm"), "did you mean sim"),
+        (("--bundle", "nowhere"), "nowhere: is no bundle: there is no card.json"),
+        (("--device", "cuda:77"), "--device cuda:77: "),
+    ],
+)
+@pytest.mark.parametrize("command", ["learn", "eval", "run"])
+def test_a_wrong_name_ends_with_2_and_the_nearest(
+    tiny: Path, home: Path, command: str, changed: tuple[str, str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"--connector": "hdmi", "--bundle": str(tiny)} | dict([changed])
+    assert main([command, "insertion", *itertools.chain(*options.items())]) == 2
+    err = capsys.readouterr().err
+    assert told in err
+    assert err.startswith("error: ")
+    assert err.count("error:") == 1
+    assert "Traceback" not in err
+    # Nothing was begun that a later --resume could find.
+    assert not list(home.glob("runs/*"))
+
+
+def test_an_unknown_skill_ends_with_2(skill: Any) -> None:
+    done = skill("learn", "insertoin", "--connector", "hdmi")
+    assert done.returncode == 2
+    assert "did you mean insertion?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_bundle_for_another_cell_is_refused_with_what_differs(
+    home: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sim = (Path(__file__).parents[2] / "cell_configs" / "sim.yaml").read_text(encoding="utf-8")
+    Path("fine.yaml").write_text(sim.replace("name: sim", "name: fine").replace("step_m: 5 mm", "step_m: 2 mm"))
+    assert main(learn_arguments(tiny, *SHORT, "--cell", "fine.yaml")) == 2
+    err = capsys.readouterr().err
+    assert "does not fit cell fine" in err
+    assert "control.step_m 0.005, and the cell has 0.002" in err
+    assert "Traceback" not in err
+
+
+def test_a_second_process_on_the_same_cell_ends_with_3(skill: Any, home: Path, tiny: Path) -> None:
+    with cell_lock("sim", command="skill learn of another"):
+        done = skill(*learn_arguments(tiny, *SHORT))
+    assert done.returncode == 3
+    assert done.stderr.count("error:") == 1
+    assert "cell 'sim' is held by process" in done.stderr
+    assert "skill learn of another" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# --- going on after a kill ---------------------------------------------------------------------------------------
+
+UNFINISHED = ("--zero-shot", "0", "--trials", "2", "--acceptance", "1")
+LONGER = ("--zero-shot", "2", "--trials", "6", "--acceptance", "2", "--seed", "3")
+
+
+def saved(run: Path) -> dict[str, str]:
+    """Every episode that the store has reported as saved: its id and its hash."""
+    with EpisodeStore(run / "episodes", create=False) as store:
+        return {row.id: row.sha256 for row in store.rows()}
+
+
+def episodes_on_disk(home: Path) -> int:
+    return sum(1 for _ in home.glob("runs/*/episodes/**/*.parquet"))
+
+
+def kill_after(process: subprocess.Popen[str], home: Path, episodes: int, delay_s: float) -> None:
+    """Kills it a moment after the given number of episodes lies on the disk, if it has not ended before."""
+    while process.poll() is None and episodes_on_disk(home) < episodes:
+        time.sleep(0.01)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(delay_s)
+    process.kill()
+    process.communicate()
+
+
+def contents(run: Path) -> list[tuple[str, int | None, bytes]]:
+    """What episodes hold that must not depend on kills: all but the time they began."""
+    with EpisodeStore(run / "episodes", create=False) as store:
+        episodes = [(row.source, row.trial, store.read(row.id)) for row in store.rows()]
+    return [
+        (source, trial, one.images.tobytes() + one.action.tobytes() + one.score.tobytes())
+        for source, trial, one in episodes
+    ]
+
+
+@pytest.fixture
+def doubtful(own: Path, home: Path) -> Path:
+    """A bundle whose reward model takes about half of all frames for success, so that practice has both."""
+    arguments = ("--connector", "hdmi", "--bundle", str(own), "--times", "2", "--seed", "3")
+    assert main(["run", "insertion", *arguments]) in (0, 1)
+    with EpisodeStore(only_run(home, "run") / "episodes", create=False) as store:
+        scores = np.concatenate([store.read(row.id).score for row in store.rows()])
+    shutil.rmtree(home)
+    set_threshold(own, float(np.median(scores)))
+    return own
+
+
+def test_what_was_killed_goes_on_to_the_same_end(doubtful: Path, start: Start, home: Path, tmp_path: Path) -> None:
+    arguments = learn_arguments(doubtful, *LONGER)
+    whole = start(*arguments, home=tmp_path / "whole")
+    _, err = whole.communicate(timeout=240)
+    assert whole.returncode in (0, 1), err
+    expected = only_run(tmp_path / "whole", "learn")
+    results = json.loads((expected / "results.json").read_bytes())
+    assert results["practice"]["claimed"]["hits"] > 0
+
+    chance = random.Random(time.time_ns())
+    before: dict[str, str] = {}
+    for episodes in (1, 3, 5, 7):
+        delay_s = chance.uniform(0.0, 0.6)
+        kill_after(start(*arguments, "--resume", home=home), home, episodes, delay_s)
+        run = only_run(home, "learn")
+        now = saved(run)
+        assert before.items() <= now.items(), f"lost by a kill {delay_s:.3f} s after episode {episodes}"
+        assert main(["data", "verify", str(run / "episodes")]) == 0
+        before = now
+    assert 7 <= len(before) <= 10
+    last = start(*arguments, "--resume", home=home)
+    _, err = last.communicate(timeout=240)
+    assert last.returncode == whole.returncode, err
+    assert "nothing to resume" not in err
+    run = only_run(home, "learn")
+    assert before.items() <= saved(run).items()
+
+    assert contents(run) == contents(expected)
+    mine, theirs = (json.loads((one / "results.json").read_bytes()) for one in (run, expected))
+    assert {**mine, "bundle": ""} == {**theirs, "bundle": ""}
+    places = Path(mine["bundle"]), Path(theirs["bundle"])
+    cards = [json.loads((place / "card.json").read_bytes()) for place in places]
+    assert cards[0]["files"] == cards[1]["files"]
+    for name in cards[0]["files"]:
+        assert (places[0] / name).read_bytes() == (places[1] / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "told"),
+    [
+        ("state.json", b"{", "damaged"),
+        ("state.json", b"[]", "damaged"),
+        ("state.json", b'{"finished": 2, "results": []}', "damaged"),
+        ("trial_0001.safetensors", b"short", "damaged"),
+        ("trial_0001.safetensors", safetensors.numpy.save({"features": np.zeros((1, 2))}), "damaged"),
+        ("trial_0002.safetensors", None, "the file is missing"),
+        ("0002/learner.safetensors", None, "the file is missing"),
+        ("0002/optimizers.safetensors", b"short", "damaged"),
+    ],
+)
+def test_a_damaged_checkpoint_is_named_on_resume(
+    practised: Path,
+    tiny: Path,
+    name: str,
+    damage: bytes | None,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    home = Path(shutil.copytree(practised, tmp_path / "copy"))
+    monkeypatch.setenv("SKILLCORE_HOME", str(home))
+    path = only_run(home, "learn") / "practice" / name
+    assert path.exists()
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage)
+    capsys.readouterr()
+    assert main([*learn_arguments(tiny, *UNFINISHED), "--resume"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("error:") == 1
+    assert f"practice/{name}: {told}" in err
+    assert "begin anew, without --resume" in err
+    assert "Traceback" not in err
