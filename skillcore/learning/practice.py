@@ -39,6 +39,7 @@ from skillcore.task import Task
 from skillcore.types import Episode, EpisodeInfo
 
 STATE = "state.json"
+_CURE = "begin anew, without --resume"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,15 +164,28 @@ class Practice:
             state: Any = json.loads(path.read_bytes())
             finished = int(state["finished"])
             self.results = [TrialResult(**result) for result in state["results"]]
+            if len(self.results) != finished:
+                raise ValueError(f"{finished} trials are finished, and {len(self.results)} have results")
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BundleError(f"{path}: damaged: {error}", cure="begin anew, without --resume") from error
-        for trial in range(finished):
-            tensors = load_tensors(self._folder / f"trial_{trial + 1:04d}.safetensors")
-            self._online.append(Transitions(*(tensors[field.name].numpy() for field in fields(Transitions))))
-        if finished:
-            self._brain.learner.load(self._folder / f"{finished:04d}")
-            if self._brain.correction is not None:
-                self._brain.correction.fit(self._online)
+            raise BundleError(f"{path}: damaged: {error}", cure=_CURE) from error
+        try:
+            self._online = [self._load_trial(trial) for trial in range(finished)]
+            if finished:
+                self._brain.learner.load(self._folder / f"{finished:04d}")
+        except BundleError as error:
+            raise BundleError(error.what, cure=_CURE) from error
+        if finished and self._brain.correction is not None:
+            self._brain.correction.fit(self._online)
+
+    def _load_trial(self, trial: int) -> Transitions:
+        path = self._folder / f"trial_{trial + 1:04d}.safetensors"
+        tensors = load_tensors(path)
+        steps, dim = self.results[trial].steps, self._brain.perception.feature_dim
+        none = Transitions.none(dim)
+        wanted = {field.name: (steps, *getattr(none, field.name).shape[1:]) for field in fields(Transitions)}
+        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != wanted:
+            raise BundleError(f"{path}: damaged: its shapes do not fit")
+        return Transitions(*(tensors[name].numpy() for name in wanted))
 
 
 class _Lesson:
