@@ -1,0 +1,75 @@
+"""Shares with their intervals; policy and reward model judged separately."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from skillcore.learning.evaluate import Evaluation, Rate, TrialResult
+
+
+@pytest.mark.parametrize(
+    ("hits", "trials", "low", "high"),
+    [
+        # Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I, method 3.
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+        (20, 20, 1.0 - 0.1611, 1.0),
+        (0, 0, 0.0, 1.0),
+    ],
+)
+def test_the_interval_is_wilsons(hits: int, trials: int, low: float, high: float) -> None:
+    assert Rate(hits, trials).interval == pytest.approx((low, high), abs=5e-5)
+
+
+def test_rates_are_told_with_their_interval() -> None:
+    assert str(Rate(9, 10)) == "90% (9 of 10; 95 % interval 60% to 98%)"
+    assert str(Rate(0, 0)) == "none tried"
+    assert math.isnan(Rate(0, 0).value)
+    assert Rate(0, 0).as_json() == {"hits": 0, "trials": 0, "value": None, "low": 0.0, "high": 1.0}
+
+
+def trial(number: int, claimed: bool, truth: bool | None, steps: int = 10, force: float = 1.0) -> TrialResult:
+    return TrialResult(number, claimed, truth, steps, force, clamps=0, overruns=0, aborted="")
+
+
+def evaluation(*pairs: tuple[bool, bool | None]) -> Evaluation:
+    return Evaluation(tuple(trial(number, claimed, truth) for number, (claimed, truth) in enumerate(pairs)))
+
+
+def test_policy_and_reward_model_are_judged_separately() -> None:
+    # Seen successes 3, unseen ones 1, failures 4, of which 2 were taken for successes.
+    found = evaluation(
+        *[(True, True)] * 3, (False, True), *[(True, False)] * 2, *[(False, False)] * 2
+    )
+    assert found.success == Rate(4, 8)
+    assert found.claimed == Rate(5, 8)
+    assert found.false_positives == Rate(2, 4)
+    assert found.wrong_claims == Rate(2, 8)
+    assert found.false_negatives == Rate(1, 4)
+
+
+def test_a_perfect_policy_says_nothing_of_false_positives() -> None:
+    found = evaluation((True, True), (True, True))
+    assert found.success.value == 1.0
+    assert found.false_positives == Rate(0, 0)
+    assert found.false_negatives == Rate(0, 2)
+
+
+def test_without_the_truth_the_reward_model_is_believed_and_not_judged() -> None:
+    found = evaluation((True, None), (False, None))
+    assert found.success == Rate(1, 2)
+    assert found.false_positives == found.false_negatives == found.wrong_claims == Rate(0, 0)
+
+
+def test_figures_of_a_test() -> None:
+    trials = (trial(0, True, True, 6, 3.0), trial(1, False, False, 20, 8.0), trial(2, False, True, 8, 2.0))
+    figures = Evaluation(trials).as_json()
+    assert figures["mean_steps_of_successes"] == 7.0
+    assert figures["peak_force_n"] == 8.0
+    assert figures["aborted"] == 0
+    assert figures["success"]["hits"] == 2
+    assert Evaluation(()).as_json()["mean_steps_of_successes"] is None

@@ -1,0 +1,89 @@
+"""The reward model as a judge: two frames in a row must look like success."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from skillcore.episodes import ReplayCache
+from skillcore.interfaces import RewardModel
+from skillcore.learning.rewarding import AGREEMENT, NeverJudge, SelfReward, batch_of_one
+from skillcore.types import Observation
+
+OBSERVATION = Observation(
+    images=np.zeros((2, 8, 8, 3), np.uint8), pose=np.zeros(6, np.float32), wrench=np.ones(6, np.float32)
+)
+
+
+class ScriptedRewardModel(RewardModel):
+    """Gives the scores it was told to give."""
+
+    threshold = 0.5
+
+    def __init__(self, scores: Iterable[float]) -> None:
+        self._scores: Iterator[float] = iter(scores)
+
+    def fit(self, data: ReplayCache, *, seed: int, progress: Any) -> None:
+        raise AssertionError("a judge does not train")
+
+    def score(self, observations: Observation) -> NDArray[np.float32]:
+        assert observations["images"].shape == (1, 2, 8, 8, 3)
+        return np.array([next(self._scores)], np.float32)
+
+    def save(self, folder: Path) -> None:
+        raise AssertionError("a judge saves nothing")
+
+    def load(self, folder: Path) -> None:
+        raise AssertionError("a judge loads nothing")
+
+
+def judged(scores: list[float], **options: int) -> list[bool]:
+    judge = SelfReward(ScriptedRewardModel(scores), **options)
+    judge.start()
+    return [judge.judge(OBSERVATION)[1] for _ in scores]
+
+
+@pytest.mark.parametrize(
+    ("scores", "wanted"),
+    [
+        ([0.9, 0.9], [False, True]),
+        ([0.9, 0.1, 0.9, 0.1], [False, False, False, False]),
+        ([0.1, 0.9, 0.9, 0.1], [False, False, True, False]),
+        ([0.5, 0.5, 0.5], [False, False, False]),
+        ([0.51, 0.51], [False, True]),
+    ],
+)
+def test_two_frames_in_a_row_must_agree(scores: list[float], wanted: list[bool]) -> None:
+    assert AGREEMENT == 2
+    assert judged(scores) == wanted
+
+
+def test_more_agreement_can_be_asked_for() -> None:
+    assert judged([0.9, 0.9, 0.9], agreement=3) == [False, False, True]
+    assert judged([0.9], agreement=1) == [True]
+
+
+def test_an_episode_begins_without_what_was_seen_in_the_last_one() -> None:
+    judge = SelfReward(ScriptedRewardModel([0.9, 0.9]))
+    judge.start()
+    assert judge.judge(OBSERVATION) == (pytest.approx(0.9), False)
+    judge.start()
+    assert judge.judge(OBSERVATION) == (pytest.approx(0.9), False)
+
+
+def test_the_one_who_never_judges() -> None:
+    judge = NeverJudge()
+    judge.start()
+    score, success = judge.judge(OBSERVATION)
+    assert np.isnan(score)
+    assert not success
+
+
+def test_a_batch_of_one_has_one_more_axis() -> None:
+    batch = batch_of_one(OBSERVATION)
+    assert [batch["images"].shape, batch["pose"].shape, batch["wrench"].shape] == [(1, 2, 8, 8, 3), (1, 6), (1, 6)]
