@@ -25,7 +25,7 @@ from urllib.parse import quote
 
 import numpy as np
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from skillcore.config import StrictModel
 from skillcore.errors import BundleError, InputError
@@ -56,8 +56,8 @@ class Card(StrictModel):
     variant: str = ""
     created: str
     recipe: Recipe
-    views: int
-    size_px: int
+    views: Annotated[int, Field(ge=1)]
+    size_px: Annotated[int, Field(ge=1)]
     control: dict[str, float]
     reward: dict[str, Any]
     data: dict[str, Any] = Field(default_factory=dict)
@@ -67,6 +67,14 @@ class Card(StrictModel):
     command: str = ""
     packages: dict[str, str] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("reward")
+    @classmethod
+    def _has_threshold(cls, reward: dict[str, Any]) -> dict[str, Any]:
+        threshold = reward.get("threshold")
+        if not isinstance(threshold, float | int) or not 0.0 <= threshold <= 1.0:
+            raise ValueError(f"threshold must be a number from 0 to 1, and is {threshold!r}")
+        return reward
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +115,8 @@ def read_card(folder: Path) -> Card:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"{path}: damaged: {where}: {first['msg']}", cure=_CURE) from error
+        what = f"{where}: {first['msg']}" if where else first["msg"]
+        raise BundleError(f"{path}: damaged: {what}", cure=_CURE) from error
     except OSError as error:
         raise BundleError(f"{path}: {error.strerror or error}", cure=_CURE) from error
 
@@ -116,7 +125,7 @@ def load_bundle(folder: Path, registry: Registry, *, device: str) -> Bundle:
     """Reads a bundle, after comparing its files with their hashes. Raises BundleError that names what is damaged."""
     card = read_card(folder)
     for name, sha256 in card.files.items():
-        if "/" in name or "\\" in name or name.startswith("."):
+        if not name or "/" in name or "\\" in name or name.startswith("."):
             raise BundleError(f"{folder / CARD}: names a file outside: {name!r}", cure=_CURE)
         try:
             found = sha256_of(folder / name)
@@ -125,7 +134,10 @@ def load_bundle(folder: Path, registry: Registry, *, device: str) -> Bundle:
         if found != sha256:
             what = f"{folder / name}: damaged: its SHA-256 is {found[:8]}, and the card says {sha256[:8]}"
             raise BundleError(what, cure=_CURE)
-    brain = make_brain(card.recipe, registry, views=ViewShape(card.views, card.size_px), device=device)
+    try:
+        brain = make_brain(card.recipe, registry, views=ViewShape(card.views, card.size_px), device=device)
+    except InputError as error:
+        raise BundleError(f"{folder / CARD}: {error.what}", cure=error.cure or _CURE) from error
     brain.perception.load(folder)
     brain.learner.load(folder)
     brain.reward_model.load(folder)
