@@ -106,3 +106,15 @@ def make_cache() -> Callable[..., ReplayCache]:
 def offline() -> ReplayCache:
     """Labelled episodes of four variants."""
     return ReplayCache.from_episodes([make_episode(seed, f"plug_{seed % 4}") for seed in range(24)])
+
+
+@pytest.fixture(scope="module")
+def unseen() -> ReplayCache:
+    """Labelled episodes of two variants that `offline` has not."""
+    return ReplayCache.from_episodes([make_episode(100 + seed, f"other_{seed % 2}") for seed in range(12)])
+
+
+@pytest.fixture(scope="session")
+def make_labelled_episode() -> Callable[..., Episode]:
+    """Makes an episode of a seed, a variant and a cell."""
+    return make_episode

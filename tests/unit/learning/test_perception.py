@@ -38,7 +38,8 @@ def test_a_way_that_was_encoded_decodes_to_itself() -> None:
     way[:, 3:5] = 0.3
     way[:, 5] = rng.uniform(-1.0, 1.0, 200)
     np.testing.assert_allclose(decoded_way(encoded_way(way)), way[:, [0, 1, 2, 5]], rtol=1e-4, atol=1e-7)
-    np.testing.assert_allclose(encoded_sideways(way[:, :2].astype(np.float64) * 1e3), encoded_way(way)[:, :2], rtol=1e-5)
+    sideways = encoded_sideways(way[:, :2].astype(np.float64) * 1e3)
+    np.testing.assert_allclose(sideways, encoded_way(way)[:, :2], rtol=1e-5)
 
 
 def test_the_encoding_is_fine_near_the_goal_and_has_an_end() -> None:
