@@ -124,7 +124,8 @@ def test_links_lead_somewhere_and_lines_are_short(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     missing = [link for link in _LINK.findall(text) if "://" not in link and not (path.parent / link).exists()]
     assert missing == []
-    long = [line for line in text.splitlines() if len(line) > MAX_LENGTH]
+    # A row of a table cannot be wrapped.
+    long = [line for line in text.splitlines() if len(line) > MAX_LENGTH and not line.startswith("|")]
     assert long == []
 
 
