@@ -66,7 +66,7 @@ def run(job: tuple[str, str, int, argparse.Namespace]) -> dict[str, Any]:
             arguments.zero_shot,
             arguments.trials,
             arguments.acceptance,
-            correct=not arguments.uncorrected,
+            adapt=not arguments.unadapted,
         ),
         folder=home,
         bundles=home / "bundles",
@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--cell", default="sim")
     parser.add_argument("--threshold", type=float, default=0.0)
     parser.add_argument("--option", action="append", default=[], help="NAME=JSON of the learner")
-    parser.add_argument("--uncorrected", action="store_true")
+    parser.add_argument("--unadapted", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()

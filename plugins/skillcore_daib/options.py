@@ -44,9 +44,9 @@ class RewardModelOptions(StrictModel):
 
     representation: str = "daib"
     representation_options: dict[str, Any] = Field(default_factory=dict)
-    steps: Annotated[int, Field(ge=1)] = 6000
+    steps: Annotated[int, Field(ge=1)] = 4000
     batch: Annotated[int, Field(ge=2, le=4096)] = 128
-    learning_rate: Annotated[float, Field(gt=0.0, le=0.1)] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0.0, le=0.1)] = 2e-3
     wrench: bool = True
     members: Annotated[int, Field(ge=1, le=10)] = 1
     successes: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3

@@ -5,7 +5,7 @@
     learner.safetensors         the policy and what it learns with
     classifier_*.safetensors    the reward model
     prior.safetensors           offline data in features, to practise with
-    correction.safetensors      what practice found out about the estimate, if it did
+    adapted_*.safetensors       what practice made of the estimate, once there was practice
 
 Bundles of one skill and variant lie side by side, numbered; a new one never touches those before it.
 """
@@ -29,7 +29,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from skillcore.config import StrictModel
 from skillcore.errors import BundleError, InputError
-from skillcore.learning.hindsight import CORRECTION, WayCorrection
+from skillcore.learning.adaptation import WayAdapter
 from skillcore.learning.recipe import Brain, Recipe, make_brain
 from skillcore.learning.replay import Transitions
 from skillcore.learning.weights import load_tensors, save_tensors
@@ -93,8 +93,8 @@ def save_bundle(folder: Path, card: Card, brain: Brain, prior: Transitions | Non
     brain.perception.save(folder)
     brain.learner.save(folder, resumable=resumable)
     brain.reward_model.save(folder)
-    if brain.correction is not None:
-        brain.correction.save(folder)
+    if brain.adapter is not None:
+        brain.adapter.save(folder, resumable=resumable)
     if prior is not None:
         save_prior(folder / PRIOR, prior)
     files = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.suffix == ".safetensors"}
@@ -141,8 +141,8 @@ def load_bundle(folder: Path, registry: Registry, *, device: str) -> Bundle:
     brain.perception.load(folder)
     brain.learner.load(folder)
     brain.reward_model.load(folder)
-    if CORRECTION in card.files:
-        brain.correction = WayCorrection.load(brain.perception, folder)
+    brain.adapter = WayAdapter(brain.perception)
+    brain.adapter.load(folder)
     brain.reward_model.threshold = float(card.reward["threshold"])
     prior = Transitions.none(brain.perception.feature_dim)
     if PRIOR in card.files:

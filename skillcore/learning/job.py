@@ -32,7 +32,7 @@ RECENT = 20
 class Plan:
     """How long each part of the job is, where episodes start, and what is asked for at the end.
 
-    gate: the share of acceptance trials that must succeed. correct: whether practice corrects the estimated way by
+    gate: the share of acceptance trials that must succeed. adapt: whether practice adapts the estimated way by
     hindsight.
     """
 
@@ -41,7 +41,7 @@ class Plan:
     practice: int = 200
     acceptance: int = 100
     gate: float = 0.9
-    correct: bool = True
+    adapt: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ def learn(
         zero_shot = test("zero-shot", plan.zero_shot)
         watcher.stage("practice", plan.practice)
         practice = Practice(
-            task, brain, bundle.prior, template("practice"), folder=folder, seed=seed, correct=plan.correct
+            task, brain, bundle.prior, template("practice"), folder=folder, seed=seed, adapt=plan.adapt
         )
         for result in practice.results:
             watcher.trial(result, {})

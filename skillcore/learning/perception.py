@@ -42,11 +42,6 @@ def decoded_way(estimate: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.concatenate([way[..., :3] * 1e-3, np.deg2rad(way[..., 3:])], axis=-1), np.float32)
 
 
-def encoded_sideways(way_mm: NDArray[np.float64]) -> NDArray[np.float32]:
-    """(n, 2) x and y in mm, encoded as in `encoded_way`."""
-    return np.asarray(np.arcsinh(np.clip(way_mm, -FAR, FAR)), np.float32)
-
-
 def proprioception(observations: Observation) -> NDArray[np.float32]:
     """Pose (batch, 6) and wrench (batch, 6) -> (batch, 10), each number about as large as the others.
 
@@ -102,12 +97,6 @@ class Perception:
         """Where the estimated way stands in a feature vector."""
         return slice(self.code_dim, self.code_dim + ESTIMATE_DIM)
 
-    @property
-    def pose_columns(self) -> slice:
-        """Where x, y, z (in cm) and yaw (in units of 0.2 rad) since the start stand in a feature vector."""
-        start = self.code_dim + ESTIMATE_DIM
-        return slice(start, start + 4)
-
     def fit(
         self, data: ReplayCache, *, schedule: Schedule, seed: int, progress: Progress = silent
     ) -> None:
@@ -146,6 +135,15 @@ class Perception:
             parts.append(torch.cat([code, self.module.way(code)], dim=1))
         seen = torch.cat(parts).cpu().numpy()
         return np.concatenate([seen, proprioception(observations)], axis=1)
+
+    @torch.no_grad()
+    def estimate(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(n, views, H, W, 3) -> (n, 4) the encoded way alone."""
+        parts = []
+        for start in range(0, len(images), SCORING_BATCH):
+            code = self.representation.encode(as_input(images[start : start + SCORING_BATCH], self.device))
+            parts.append(self.module.way(code))
+        return np.asarray(torch.cat(parts).cpu().numpy(), np.float32)
 
     def save(self, folder: Path) -> None:
         """Writes the weights into an existing folder."""

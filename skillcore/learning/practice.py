@@ -6,8 +6,8 @@ written down: whatever ends the process, `Practice` made anew on the same folder
 with the same weights, optimisers, replay and random numbers.
 
     episodes/                 every episode, in the durable store
-    practice/0012/            the state after 12 trials: learner, optimisers
-    practice/trial_0012.safetensors    what trial 12 added to the replay
+    practice/0012/            the state after 12 trials: learner, adapted estimate, optimisers
+    practice/trial_0012.safetensors    features of trial 12, as they were acted on
     practice/state.json       which of these count; replaced last
 """
 
@@ -17,21 +17,22 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import BundleError
+from skillcore.learning.adaptation import WayAdapter
 from skillcore.learning.evaluate import TrialResult
-from skillcore.learning.hindsight import WayCorrection
 from skillcore.learning.recipe import Brain
 from skillcore.learning.replay import Transitions
 from skillcore.learning.rewarding import batch_of_one
-from skillcore.learning.rollout import PolicyActor, run_episode, transitions_of
+from skillcore.learning.rollout import PolicyActor, run_episode
 from skillcore.learning.seeds import rng_for, seed_for
 from skillcore.learning.weights import load_tensors, save_tensors
 from skillcore.storage import make_folder_durably, write_durably
@@ -54,7 +55,7 @@ class Practice:
     """Trials of one task, in one folder.
 
     template: what all episodes have in common. seed: everything random follows from it and the trial's number.
-    correct: whether the estimated way is corrected by hindsight.
+    adapt: whether the estimated way is adapted by hindsight.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Practice:
         *,
         folder: Path,
         seed: int,
-        correct: bool = True,
+        adapt: bool = True,
     ) -> None:
         self._task = task
         self._brain = brain
@@ -74,8 +75,8 @@ class Practice:
         self._folder = folder / "practice"
         self._store = EpisodeStore(folder / "episodes")
         self._seed = seed
-        self._online: list[Transitions] = []
-        brain.correction = WayCorrection.for_prior(brain.perception, prior.features) if correct else None
+        self._trials: list[_Trial] = []
+        brain.adapter = WayAdapter(brain.perception) if adapt else None
         self.results: list[TrialResult] = []
         brain.learner.begin_practice(prior)
         make_folder_durably(self._folder)
@@ -97,36 +98,36 @@ class Practice:
                     trial = len(self.results)
                     episode = self._saved_episode(trial)
                     if episode is None:
-                        episode, transitions = self._attempt(trial, lesson.end if lesson else lambda: None)
+                        episode, features = self._attempt(trial, lesson.end if lesson else lambda: None)
                         self._store.append(episode)
                     else:
                         # Killed between the episode and what was learned from it: learned from, not tried again.
-                        transitions = self._seen_again(episode)
+                        if lesson is not None:
+                            lesson.end()
+                        features = self._seen_again(episode)
                     self.results.append(TrialResult.of(episode, trial))
-                    self._online.append(transitions)
-                    lesson = _Lesson(self, thread.submit(self._learn, trial, len(transitions)), trial, report)
+                    self._trials.append(_Trial(episode, features))
+                    lesson = _Lesson(self, thread.submit(self._learn, trial), trial, report)
             finally:
                 if lesson is not None:
                     lesson.end()
 
-    def _attempt(self, trial: int, ready: Callable[[], None]) -> tuple[Episode, Transitions]:
+    def _attempt(self, trial: int, ready: Callable[[], None]) -> tuple[Episode, NDArray[np.float32]]:
         info = replace(
             self._template, seed=seed_for(self._seed, self._template.source, trial), trial=trial, clamps={}
         )
-        brain = self._brain
-        actor = PolicyActor(brain, rng_for(self._seed, "exploration", trial))
+        actor = PolicyActor(self._brain, rng_for(self._seed, "exploration", trial))
         episode = run_episode(self._task, actor, info, ready=ready)
-        return episode, actor.transitions(episode)
+        return episode, np.stack(actor.features)
 
-    def _learn(self, trial: int, steps: int) -> Mapping[str, float]:
+    def _learn(self, trial: int) -> Mapping[str, float]:
         torch.manual_seed(seed_for(self._seed, "learning", trial))
-        rng = rng_for(self._seed, "learning", trial)
-        met = Transitions.joined(self._online)
-        correction = self._brain.correction
-        if correction is not None:
-            correction.fit(self._online)
-            met = correction.transitions(met)
-        return self._brain.learner.learn(met, rng=rng, steps=steps)
+        brain, episode = self._brain, self._trials[trial].episode
+        if brain.adapter is not None:
+            brain.adapter.add(episode)
+            brain.adapter.learn(rng_for(self._seed, "adapting", trial))
+        met = Transitions.joined([one.transitions(brain) for one in self._trials])
+        return brain.learner.learn(met, rng=rng_for(self._seed, "learning", trial), steps=episode.steps)
 
     # --- going on where it ended ---
 
@@ -134,23 +135,22 @@ class Practice:
         found = [row.id for row in self._store.rows(source="practice") if row.trial == trial]
         return self._store.read(found[-1]) if found else None
 
-    def _seen_again(self, episode: Episode) -> Transitions:
+    def _seen_again(self, episode: Episode) -> NDArray[np.float32]:
         # One frame at a time, as when it was acted on: batches of other sizes round differently.
         frames = range(episode.steps + 1)
-        features = [self._brain.perception.features(batch_of_one(episode.observation(frame)))[0] for frame in frames]
-        return transitions_of(np.stack(features), episode)
+        perception = self._brain.perception
+        return np.stack([perception.features(batch_of_one(episode.observation(frame)))[0] for frame in frames])
 
     def save(self, trial: int) -> None:
         """Writes down the state after a trial."""
-        transitions = self._online[trial]
-        save_tensors(
-            self._folder / f"trial_{trial + 1:04d}.safetensors",
-            {field.name: torch.from_numpy(getattr(transitions, field.name)) for field in fields(Transitions)},
-        )
+        features = torch.from_numpy(self._trials[trial].features)
+        save_tensors(self._folder / f"trial_{trial + 1:04d}.safetensors", {"features": features})
         place = self._folder / f"{trial + 1:04d}"
         shutil.rmtree(place, ignore_errors=True)
         make_folder_durably(place)
         self._brain.learner.save(place)
+        if self._brain.adapter is not None:
+            self._brain.adapter.save(place)
         results = [asdict(result) for result in self.results[: trial + 1]]
         state = {"finished": trial + 1, "seed": self._seed, "results": results}
         write_durably(self._folder / STATE, json.dumps(state).encode())
@@ -168,24 +168,42 @@ class Practice:
                 raise ValueError(f"{finished} trials are finished, and {len(self.results)} have results")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BundleError(f"{path}: damaged: {error}", cure=_CURE) from error
+        adapter = self._brain.adapter
         try:
-            self._online = [self._load_trial(trial) for trial in range(finished)]
+            self._trials = [self._load_trial(trial) for trial in range(finished)]
             if finished:
-                self._brain.learner.load(self._folder / f"{finished:04d}")
+                place = self._folder / f"{finished:04d}"
+                self._brain.learner.load(place)
+                if adapter is not None:
+                    adapter.load(place)
         except BundleError as error:
             raise BundleError(error.what, cure=_CURE) from error
-        if finished and self._brain.correction is not None:
-            self._brain.correction.fit(self._online)
+        if adapter is not None:
+            for trial in self._trials:
+                adapter.add(trial.episode)
 
-    def _load_trial(self, trial: int) -> Transitions:
+    def _load_trial(self, trial: int) -> _Trial:
         path = self._folder / f"trial_{trial + 1:04d}.safetensors"
-        tensors = load_tensors(path)
-        steps, dim = self.results[trial].steps, self._brain.perception.feature_dim
-        none = Transitions.none(dim)
-        wanted = {field.name: (steps, *getattr(none, field.name).shape[1:]) for field in fields(Transitions)}
-        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != wanted:
+        features = load_tensors(path).get("features")
+        episode = self._saved_episode(trial)
+        if episode is None:
+            raise BundleError(f"{self._store.folder}: the episode of trial {trial + 1} is missing")
+        if features is None or features.shape != (episode.steps + 1, self._brain.perception.feature_dim):
             raise BundleError(f"{path}: damaged: its shapes do not fit")
-        return Transitions(*(tensors[name].numpy() for name in wanted))
+        return _Trial(episode, features.numpy())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Trial:
+    """A trial and its features (steps + 1, feature_dim), as they were before the way was adapted."""
+
+    episode: Episode
+    features: NDArray[np.float32]
+
+    def transitions(self, brain: Brain) -> Transitions:
+        episode = self.episode
+        features = brain.adapted(self.features, episode.images)
+        return Transitions.of_episode(features, episode.action, episode.reward, succeeded=episode.terminated)
 
 
 class _Lesson:

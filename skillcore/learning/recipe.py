@@ -11,11 +11,12 @@ from pydantic import Field
 
 from skillcore.config import StrictModel
 from skillcore.interfaces import Learner, Representation, RewardModel
-from skillcore.learning.hindsight import WayCorrection
+from skillcore.learning.adaptation import WayAdapter
 from skillcore.learning.perception import Perception
 from skillcore.learning.training import Schedule
 from skillcore.parts import Context, ViewShape
 from skillcore.plugins import Registry
+from skillcore.types import Image
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -30,9 +31,9 @@ class PartChoice(StrictModel):
 class Training(StrictModel):
     """Of the representation: gradient steps, frames a batch, greatest learning rate."""
 
-    steps: Count = 12000
+    steps: Count = 5000
     batch: Count = 128
-    learning_rate: Annotated[float, Field(gt=0.0, le=0.1)] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0.0, le=0.1)] = 2e-3
 
     @property
     def schedule(self) -> Schedule:
@@ -47,7 +48,7 @@ class Recipe(StrictModel):
     prior_frames: how much offline data a bundle brings along for practice.
     """
 
-    representation: PartChoice = PartChoice(name="daib")
+    representation: PartChoice = PartChoice(name="erm")
     learner: PartChoice = PartChoice(name="rlpd")
     reward_model: PartChoice = PartChoice(name="daib")
     training: Training = Training()
@@ -57,16 +58,16 @@ class Recipe(StrictModel):
 
 @dataclass(slots=True, eq=False)
 class Brain:
-    """What a trained skill consists of. correction: of the estimated way, where practice has found one."""
+    """What a trained skill consists of. adapter: of the estimated way, once there was practice."""
 
     perception: Perception
     learner: Learner
     reward_model: RewardModel
-    correction: WayCorrection | None = None
+    adapter: WayAdapter | None = None
 
-    def corrected(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Features (n, feature_dim) as the learner is to see them."""
-        return features if self.correction is None else self.correction(features)
+    def adapted(self, features: NDArray[np.float32], images: Image) -> NDArray[np.float32]:
+        """Features (n, feature_dim) of images (n, views, H, W, 3) as the learner is to see them."""
+        return features if self.adapter is None else self.adapter.corrected(features, images)
 
 
 def make_brain(recipe: Recipe, registry: Registry, *, views: ViewShape, device: str) -> Brain:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skillcore.learning.recipe import Brain
-from skillcore.learning.replay import Transitions
 from skillcore.learning.rewarding import batch_of_one
 from skillcore.skill import Demonstrator
 from skillcore.task import Task
@@ -40,8 +39,8 @@ class DemonstratorActor:
 class PolicyActor:
     """Acts by a learner's policy, and keeps the features it acted on.
 
-    explore: random numbers for exploration; without them the policy is greedy. features: as they were seen, before the
-    way was corrected.
+    explore: random numbers for exploration; without them the policy is greedy. features: as they were before the way
+    was adapted.
     """
 
     brain: Brain
@@ -49,20 +48,12 @@ class PolicyActor:
     features: list[NDArray[np.float32]] = field(default_factory=list)
 
     def __call__(self, observation: Observation, info: dict[str, Any], /, *, last: bool) -> NDArray[np.float32]:
-        features = self.brain.perception.features(batch_of_one(observation))
+        batch = batch_of_one(observation)
+        features = self.brain.perception.features(batch)
         self.features.append(features[0])
         if last:
             return np.zeros(4, np.float32)
-        return self.brain.learner.act(self.brain.corrected(features)[0], explore=self.explore)
-
-    def transitions(self, episode: Episode) -> Transitions:
-        """The steps of the episode this actor has just acted in."""
-        return transitions_of(np.stack(self.features), episode)
-
-
-def transitions_of(features: NDArray[np.float32], episode: Episode) -> Transitions:
-    """Features (steps + 1, feature_dim) of an episode -> its transitions, rewarded as the episode was."""
-    return Transitions.of_episode(features, episode.action, episode.reward, succeeded=episode.terminated)
+        return self.brain.learner.act(self.brain.adapted(features, batch["images"])[0], explore=self.explore)
 
 
 def run_episode(

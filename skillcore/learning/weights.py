@@ -67,6 +67,7 @@ def save_learner(
     *,
     resumable: bool,
     copies: Mapping[str, str],
+    prefix: str = "",
 ) -> None:
     """Writes named modules into an existing folder. Raises StorageError.
 
@@ -79,7 +80,7 @@ def save_learner(
         if resumable or part not in copies
         for name, tensor in module.state_dict().items()
     }
-    save_tensors(folder / LEARNER, weights)
+    save_tensors(folder / f"{prefix}{LEARNER}", weights)
     if resumable:
         # Learning rates and the like are options; only what grew during training is kept.
         moments = {
@@ -88,7 +89,7 @@ def save_learner(
             for parameter, state in optimizer.state_dict()["state"].items()
             for field, value in state.items()
         }
-        save_tensors(folder / OPTIMIZERS, moments)
+        save_tensors(folder / f"{prefix}{OPTIMIZERS}", moments)
 
 
 def load_learner(
@@ -97,26 +98,28 @@ def load_learner(
     optimizers: Mapping[str, torch.optim.Optimizer],
     *,
     copies: Mapping[str, str],
+    prefix: str = "",
 ) -> None:
     """Reads what `save_learner` wrote. Raises BundleError if it does not fit."""
-    tensors = load_tensors(folder / LEARNER)
+    learner, moments = folder / f"{prefix}{LEARNER}", folder / f"{prefix}{OPTIMIZERS}"
+    tensors = load_tensors(learner)
     parts = {name.partition(".")[0] for name in tensors}
     for part, module in modules.items():
         source = part if part in parts else copies.get(part, part)
         own = {name.removeprefix(f"{source}."): one for name, one in tensors.items() if name.startswith(f"{source}.")}
-        load_state(folder / LEARNER, module, own)
-    if not (folder / OPTIMIZERS).exists():
+        load_state(learner, module, own)
+    if not moments.exists():
         return
     states: dict[str, dict[int, dict[str, torch.Tensor]]] = {part: {} for part in optimizers}
-    for key, tensor in load_tensors(folder / OPTIMIZERS).items():
+    for key, tensor in load_tensors(moments).items():
         part, _, rest = key.partition(".")
         parameter, _, field = rest.partition(".")
         if part not in states or not parameter.isdecimal():
-            raise BundleError(f"{folder / OPTIMIZERS}: {key!r} belongs to no optimiser", cure=_CURE)
+            raise BundleError(f"{moments}: {key!r} belongs to no optimiser", cure=_CURE)
         states[part].setdefault(int(parameter), {})[field] = tensor
     for part, optimizer in optimizers.items():
         shapes = [parameter.shape for group in optimizer.param_groups for parameter in group["params"]]
         for number, state in states[part].items():
             if number >= len(shapes) or any(one.ndim and one.shape != shapes[number] for one in state.values()):
-                raise BundleError(f"{folder / OPTIMIZERS}: {part}.{number} does not fit", cure=_CURE)
+                raise BundleError(f"{moments}: {part}.{number} does not fit", cure=_CURE)
         optimizer.load_state_dict({"state": states[part], "param_groups": optimizer.state_dict()["param_groups"]})
