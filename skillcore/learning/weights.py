@@ -118,8 +118,11 @@ def load_learner(
             raise BundleError(f"{moments}: {key!r} belongs to no optimiser", cure=_CURE)
         states[part].setdefault(int(parameter), {})[field] = tensor
     for part, optimizer in optimizers.items():
-        shapes = [parameter.shape for group in optimizer.param_groups for parameter in group["params"]]
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         for number, state in states[part].items():
-            if number >= len(shapes) or any(one.ndim and one.shape != shapes[number] for one in state.values()):
+            grown = {field: moment for field, moment in state.items() if moment.ndim}
+            if number >= len(parameters) or any(one.shape != parameters[number].shape for one in grown.values()):
                 raise BundleError(f"{moments}: {part}.{number} does not fit", cure=_CURE)
+            # Fused optimisers go through memory as it lies, so moments must lie as their parameters do.
+            state.update({field: torch.empty_like(parameters[number]).copy_(one) for field, one in grown.items()})
         optimizer.load_state_dict({"state": states[part], "param_groups": optimizer.state_dict()["param_groups"]})
