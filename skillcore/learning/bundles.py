@@ -134,6 +134,9 @@ def load_bundle(folder: Path, registry: Registry, *, device: str) -> Bundle:
         if found != sha256:
             what = f"{folder / name}: damaged: its SHA-256 is {found[:8]}, and the card says {sha256[:8]}"
             raise BundleError(what, cure=_CURE)
+    for path in sorted(folder.glob("*.safetensors")):
+        if path.name not in card.files:
+            raise BundleError(f"{path}: is not named in {CARD}", cure=_CURE)
     try:
         brain = make_brain(card.recipe, registry, views=ViewShape(card.views, card.size_px), device=device)
     except InputError as error:

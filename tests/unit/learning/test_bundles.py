@@ -15,6 +15,7 @@ import pytest
 
 from skillcore.episodes import ReplayCache
 from skillcore.errors import BundleError, InputError, StorageError
+from skillcore.learning.adaptation import WayAdapter
 from skillcore.learning.bundles import (
     CARD,
     PRETRAINED,
@@ -28,12 +29,12 @@ from skillcore.learning.bundles import (
     read_card,
     save_bundle,
 )
-from skillcore.learning.hindsight import WayCorrection
 from skillcore.learning.recipe import Brain, Recipe, make_brain
 from skillcore.learning.replay import Transitions
 from skillcore.parts import ViewShape
 from skillcore.plugins import Registry
 from skillcore.storage import sha256_of
+from skillcore.types import Episode
 
 SMALL = {"channels": [8, 8], "code_dim": 8}
 RECIPE = Recipe.model_validate(
@@ -124,15 +125,20 @@ def test_without_offline_data_there_is_none(tmp_path: Path) -> None:
     assert len(load(tmp_path / "0001").prior) == 0
 
 
-def test_a_correction_travels_with_its_bundle(tmp_path: Path) -> None:
+def test_what_practice_made_of_the_estimate_travels_along(
+    offline: ReplayCache, make_labelled_episode: Callable[..., Episode], tmp_path: Path
+) -> None:
     brain = make()
-    prior = some_prior(brain.perception.feature_dim)
-    brain.correction = WayCorrection.for_prior(brain.perception, prior.features)
-    brain.correction.fit([prior])
-    save_bundle(tmp_path / "0001", card(), brain, prior)
-    corrected = brain.corrected(prior.features)
-    assert not np.array_equal(corrected, prior.features)
-    np.testing.assert_array_equal(load(tmp_path / "0001").brain.corrected(prior.features), corrected)
+    brain.adapter = WayAdapter(brain.perception)
+    brain.adapter.add(make_labelled_episode(0, outcome="success"))
+    brain.adapter.learn(np.random.default_rng(0), steps=3)
+    save_bundle(tmp_path / "0001", card(), brain, None)
+    observations = offline.observations(np.arange(5))
+    features = brain.perception.features(observations)
+    adapted = brain.adapted(features, observations["images"])
+    assert not np.array_equal(adapted, features)
+    found = load(tmp_path / "0001").brain
+    np.testing.assert_array_equal(found.adapted(features, observations["images"]), adapted)
 
 
 # --- damage ------------------------------------------------------------------------------------------------------
@@ -193,6 +199,11 @@ def test_a_file_of_another_content_is_named(folder: Path, name: str) -> None:
     shutil.copy(folder / other, folder / name)
     rehashed(folder, name)
     assert str(folder / name) in told_of(folder)
+
+
+def test_weights_that_the_card_does_not_know_are_not_used(folder: Path) -> None:
+    edit_card(folder, lambda content: content["files"].pop("learner.safetensors"))
+    assert told_of(folder) == f"{folder / 'learner.safetensors'}: is not named in {CARD}"
 
 
 def test_a_folder_without_a_card_is_no_bundle(folder: Path, tmp_path: Path) -> None:

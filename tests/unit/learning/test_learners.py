@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from skillcore.errors import BundleError
 from skillcore.interfaces import Learner
@@ -22,13 +23,19 @@ Make = Callable[..., Learner]
 
 
 def make_iql(feature_dim: int, **options: Any) -> Learner:
-    chosen = {"hidden": 64, "batch": 128, "pretrain_steps": 700, "learning_rate": 1e-3, **options}
+    chosen = {"hidden": 64, "pretrain_steps": 900, "learning_rate": 1e-3, **options}
     return Iql(IqlOptions(**chosen), feature_dim=feature_dim)
 
 
 def make_rlpd(feature_dim: int, **options: Any) -> Learner:
     chosen = {"hidden": 64, "critics": 3, "batch": 128, "pretrain_steps": 500, "learning_rate": 1e-3, **options}
     return Rlpd(RlpdOptions(**chosen), feature_dim=feature_dim)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Networks begin with the same weights in every run."""
+    torch.manual_seed(0)
 
 
 every_learner = pytest.mark.parametrize("make", [make_iql, make_rlpd])

@@ -16,7 +16,6 @@ from skillcore.learning.perception import (
     PROPRIOCEPTION_DIM,
     Perception,
     decoded_way,
-    encoded_sideways,
     encoded_way,
     proprioception,
 )
@@ -38,8 +37,6 @@ def test_a_way_that_was_encoded_decodes_to_itself() -> None:
     way[:, 3:5] = 0.3
     way[:, 5] = rng.uniform(-1.0, 1.0, 200)
     np.testing.assert_allclose(decoded_way(encoded_way(way)), way[:, [0, 1, 2, 5]], rtol=1e-4, atol=1e-7)
-    sideways = encoded_sideways(way[:, :2].astype(np.float64) * 1e3)
-    np.testing.assert_allclose(sideways, encoded_way(way)[:, :2], rtol=1e-5)
 
 
 def test_the_encoding_is_fine_near_the_goal_and_has_an_end() -> None:
@@ -76,7 +73,7 @@ def test_features_are_code_then_way_then_pose_and_wrench(offline: ReplayCache) -
     np.testing.assert_allclose(features[:, :8], code.numpy(), atol=1e-5)
     np.testing.assert_allclose(features[:, perception.way_columns], way.numpy(), atol=1e-5)
     np.testing.assert_array_equal(features[:, 12:], proprioception(observations))
-    np.testing.assert_array_equal(features[:, perception.pose_columns][:, :3], observations["pose"][:, :3] * 100.0)
+    np.testing.assert_allclose(perception.estimate(observations["images"]), way.numpy(), atol=1e-5)
 
 
 def test_it_learns_the_way_from_images(offline: ReplayCache) -> None:
