@@ -40,11 +40,26 @@ class LazyCommand(NamedTuple):
 
 
 COMMANDS = {
-    "learn": LazyCommand("skillcore.cli.learn:learn_command", "Learn a connector: test, practise, test again."),
-    "eval": LazyCommand("skillcore.cli.try_out:eval_command", "Test a bundle on a connector."),
-    "run": LazyCommand("skillcore.cli.try_out:run_command", "Insert with a trained bundle."),
-    "pretrain": LazyCommand("skillcore.cli.pretrain:pretrain_command", "Make the bundle that practice begins from."),
-    "collect": LazyCommand("skillcore.cli.pretrain:collect_command", "Collect labelled episodes in simulation."),
+    "learn": LazyCommand(
+        "skillcore.cli.learn:learn_command",
+        "Learn a connector on the job: test, practise, test again, and keep what was learned.",
+    ),
+    "eval": LazyCommand(
+        "skillcore.cli.try_out:eval_command",
+        "Test a bundle on a connector, policy and reward model judged separately. Learns nothing.",
+    ),
+    "run": LazyCommand(
+        "skillcore.cli.try_out:run_command",
+        "Do the job with a trained bundle: insert, and say each time what the reward model thinks of it.",
+    ),
+    "pretrain": LazyCommand(
+        "skillcore.cli.pretrain:pretrain_command",
+        "Make the bundle that practice begins from: collect, train, choose the reward threshold.",
+    ),
+    "collect": LazyCommand(
+        "skillcore.cli.pretrain:collect_command",
+        "Collect labelled episodes with the scripted collector, which knows the truth. Needs a simulated cell.",
+    ),
     "cell": LazyCommand("skillcore.cli.cell:cell_app", "Check a cell; write the schema of cell files."),
     "connectors": LazyCommand("skillcore.cli.connectors:connectors_app", "List the connectors; show and draw one."),
     "data": LazyCommand("skillcore.cli.data:data_app", "Look into a folder of episodes, check it, and repair it."),
