@@ -73,6 +73,11 @@ class Cell:
         """Where the socket is mounted."""
         return self.config.fixture.socket_from_base
 
+    @property
+    def start_from_base(self) -> Pose:
+        """The pose that observations and actions refer to since `start_control`."""
+        return self._start_from_base
+
     # --- reading ---
 
     @property

@@ -201,6 +201,7 @@ class EpisodeInfo:
 
     source says who acted and why: collect, zero-shot, practice, acceptance, run, import.
     outcome is what the reward of that episode said; `truth` in the steps is what really happened, where it is known.
+    start_from_base is the TCP's pose at the start, position in m and rotation vector in rad, where it was recorded.
     """
 
     skill: str
@@ -218,6 +219,7 @@ class EpisodeInfo:
     clamps: dict[str, int] = field(default_factory=dict)
     peak_force_n: float = 0.0
     note: str = ""
+    start_from_base: tuple[float, float, float, float, float, float] | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -9,9 +9,9 @@ action a, reward r, next state s', and c = 0 where the goal ends the episode:
     critics L = mean_i (Q_i(s, a) - y)^2
     actor   L = -mean_i Q_i(s, pi(s)) / |Q|  +  imitation [Q(s, a) > Q(s, pi(s))] |pi(s) - a|^2
 
-Different from the paper: the policy is deterministic with noise added where it explores (Fujimoto et al. 2018, TD3,
-arXiv:1802.09477), and it imitates the data's action where the critics prefer that to its own (Nair et al. 2018,
-arXiv:1709.10089), which carries a policy over from offline to online.
+Different from the paper: the policy is deterministic with noise added where it explores, and improved after every
+second update of the critics (Fujimoto et al. 2018, TD3, arXiv:1802.09477). It imitates the data's action where the
+critics prefer that to its own (Nair et al. 2018, arXiv:1709.10089), which carries it over from offline to online.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Rlpd(Learner):
         rng = np.random.default_rng(seed)
         none = Transitions.none(self._feature_dim)
         for step in range(self._options.pretrain_steps):
-            figures = self._update(self._batch(none, prior, rng), rng)
+            figures = self._update(self._batch(none, prior, rng), rng, step)
             if step % 100 == 99:
                 progress(step + 1, self._options.pretrain_steps, figures)
 
@@ -120,8 +120,8 @@ class Rlpd(Learner):
 
     def learn(self, online: Transitions, *, rng: np.random.Generator, steps: int) -> Mapping[str, float]:
         figures: dict[str, float] = {}
-        for _ in range(steps * self._options.updates_per_step):
-            figures = self._update(self._batch(online, self._prior, rng), rng)
+        for step in range(steps * self._options.updates_per_step):
+            figures = self._update(self._batch(online, self._prior, rng), rng, step)
         return figures
 
     def _batch(self, online: Transitions, prior: Transitions, rng: np.random.Generator) -> Batch:
@@ -130,7 +130,7 @@ class Rlpd(Learner):
             online, prior, size=options.batch, online_share=options.online_share, rng=rng, device=self._device
         )
 
-    def _update(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
+    def _update(self, batch: Batch, rng: np.random.Generator, step: int) -> dict[str, float]:
         options = self._options
         with torch.no_grad():
             jitter = TARGET_NOISE * rng.standard_normal(batch.actions.shape)
@@ -140,25 +140,29 @@ class Rlpd(Learner):
             few = torch.from_numpy(rng.permutation(options.critics)[: options.target_critics]).to(self._device)
             value = self._targets(batch.next_features, following)[few].amin(0)
             target = batch.rewards + options.discount * batch.continues * value
-        critic_loss = (self._critics(batch.features, batch.actions) - target).square().mean()
+        values = self._critics(batch.features, batch.actions)
+        critic_loss = (values - target).square().mean()
         self._step("critics", critic_loss)
-
-        self._critics.requires_grad_(False)
-        actions = self._actor(batch.features)
-        worth = self._critics(batch.features, actions).mean(0)
-        with torch.no_grad():
-            better = (self._critics(batch.features, batch.actions).mean(0) > worth).float()
-            scale = worth.abs().mean().clamp_min(1e-3)
-        imitation = (better * (actions - batch.actions).square().sum(1)).mean()
-        actor_loss = -worth.mean() / scale + options.imitation * imitation
-        self._step("actor", actor_loss)
-        self._critics.requires_grad_(True)
-
         with torch.no_grad():
             torch._foreach_lerp_(
                 list(self._targets.parameters()), list(self._critics.parameters()), options.target_rate
             )
-        return {"critic_loss": float(critic_loss.detach()), "value": float(worth.detach().mean())}
+        if step % options.policy_delay == 0:
+            self._improve_policy(batch, values.detach().mean(0))
+        return {"critic_loss": float(critic_loss.detach()), "value": float(values.detach().mean())}
+
+    def _improve_policy(self, batch: Batch, values: torch.Tensor) -> None:
+        """values: (batch,) what the critics thought of the data's actions."""
+        self._critics.requires_grad_(False)
+        actions = self._actor(batch.features)
+        worth = self._critics(batch.features, actions).mean(0)
+        with torch.no_grad():
+            better = (values > worth).float()
+            scale = worth.abs().mean().clamp_min(1e-3)
+        imitation = (better * (actions - batch.actions).square().sum(1)).mean()
+        actor_loss = -worth.mean() / scale + self._options.imitation * imitation
+        self._step("actor", actor_loss)
+        self._critics.requires_grad_(True)
 
     def _step(self, name: str, loss: torch.Tensor) -> None:
         self._optimizers[name].zero_grad(set_to_none=True)

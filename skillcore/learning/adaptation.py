@@ -1,15 +1,20 @@
-"""Hindsight: where a trial succeeded tells how wrong the way was estimated on the way there.
+"""Hindsight: where trials succeeded tells how wrong the way was estimated everywhere.
 
-The socket stays where it is during a trial. So once the reward model has taken a trial for a success, the pose it ended
-at is the pose of success, and every earlier frame of the trial gets a label that nobody had to give: where success lay,
-seen from the TCP (relabelling with what was reached: Andrychowicz et al. 2017, arXiv:1707.01495). On these labels a
-copy of the perception is trained further between trials, for this one installation with its cameras, its light and its
-connector. The code that the learner works on stays frozen; only the estimate of the way is replaced by the copy's.
+Offline, one calibrated success pose a connector labels every frame with the way to success. In practice nobody
+calibrates one; but the socket stays where it is, so the pose at which the reward model took a trial for a success is
+the pose of success, and every other frame gets a label that nobody had to give: where success lay, seen from the TCP
+(relabelling with what was reached: Andrychowicz et al. 2017, arXiv:1707.01495). In the trial itself the label is exact.
+In other trials the plug was grasped a little differently, so there the mean over all successes serves, counted less.
+
+On these labels a copy of the perception is trained further between trials, for this one installation with its cameras,
+its light and its connector. The code that the learner works on stays frozen; only the estimate of the way is replaced
+by the copy's. The policy never sees where in the cell it is: it goes by what its cameras see.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +26,13 @@ from torch.nn import functional
 from skillcore.learning.images import Augmentation, as_input
 from skillcore.learning.perception import Perception, encoded_way
 from skillcore.learning.weights import LEARNER, load_learner, save_learner
-from skillcore.types import Episode, Image
+from skillcore.types import Episode, Image, Pose
 
 LEARNING_RATE = 3e-4
 BATCH = 64
 STEPS = 24
 """Gradient steps after a trial, once there is anything to learn from."""
-RECENT_SHARE = 0.25
+OTHERS_WEIGHT = 0.5
 ADAPTED = 3
 """x, y and z are adapted. A screw's yaw at success says nothing of how far it had to turn, so yaw is left alone."""
 PREFIX = "adapted_"
@@ -43,8 +48,7 @@ class WayAdapter:
         self._optimizer = torch.optim.AdamW(
             self._network.module.parameters(), lr=LEARNING_RATE, weight_decay=1e-3, fused=True
         )
-        self._images: list[Image] = []
-        self._targets: list[NDArray[np.float32]] = []
+        self._episodes: list[Episode] = []
         self.active = False
 
     @torch.no_grad()
@@ -59,23 +63,22 @@ class WayAdapter:
         return corrected
 
     def add(self, episode: Episode) -> None:
-        """Labels a trial's frames, if it was taken for a success."""
-        if episode.terminated:
-            self._images.append(episode.images)
-            self._targets.append(hindsight_way(episode.pose))
+        """A trial to learn from, once success has been met."""
+        self._episodes.append(episode)
 
     def learn(self, rng: np.random.Generator, steps: int = STEPS) -> None:
-        """Trains on the labels there are; does nothing without any."""
-        if not self._images:
+        """Trains on the labels there are; does nothing before the first success."""
+        labels = hindsight(self._episodes)
+        if labels is None:
             return
-        images, targets = np.concatenate(self._images), torch.from_numpy(np.concatenate(self._targets))
-        recent = sum(len(one) for one in self._images[-3:])
+        targets, weights = torch.from_numpy(labels[0]), labels[1]
+        images = np.concatenate([episode.images for episode in self._episodes])
+        cumulated = np.cumsum(weights / weights.sum())
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
         augmentation = Augmentation()
         module = self._network.module.train()
         for _ in range(steps):
-            fresh = rng.integers(len(images) - recent, len(images), round(BATCH * RECENT_SHARE))
-            rows = np.concatenate([fresh, rng.integers(0, len(images), BATCH - len(fresh))])
+            rows = np.minimum(np.searchsorted(cumulated, rng.random(BATCH), side="right"), len(images) - 1)
             inputs = augmentation(as_input(images[rows], self._device), generator)
             way = module.way(self._network.representation.encode(inputs))
             wanted = targets[torch.from_numpy(rows)].to(self._device)
@@ -103,17 +106,32 @@ class WayAdapter:
             self.active = True
 
 
-def hindsight_way(pose: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Poses (steps + 1, 6) of a trial that succeeded -> (steps + 1, 4) the encoded way to its end, seen from each TCP.
+def hindsight(episodes: Sequence[Episode]) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
+    """Labels of all frames of some trials on one installation: the encoded way (frames, 4), and how much each counts.
 
-    The tool is held upright, so only its yaw turns its axes.
+    None before the first success.
     """
-    away = (pose[-1, :3] - pose[:, :3]).astype(np.float64)
-    yaw = pose[:, 5].astype(np.float64)
-    cosine, sine = np.cos(yaw), np.sin(yaw)
-    way = np.zeros((len(pose), 6), np.float32)
-    way[:, 0] = cosine * away[:, 0] + sine * away[:, 1]
-    way[:, 1] = -sine * away[:, 0] + cosine * away[:, 1]
-    way[:, 2] = away[:, 2]
-    way[:, 5] = pose[-1, 5] - pose[:, 5]
-    return encoded_way(way)
+    seats = [
+        _start(episode) @ Pose.from_rotvec(episode.pose[-1, :3], episode.pose[-1, 3:])
+        for episode in episodes
+        if episode.terminated
+    ]
+    if not seats:
+        return None
+    # Only the position is averaged; yaw is not adapted, so any success's rotation serves.
+    middle = Pose(np.mean([seat.position_m for seat in seats], axis=0), seats[-1].rotation)
+    ways, weights = [], []
+    for episode in episodes:
+        start = _start(episode)
+        own = start @ Pose.from_rotvec(episode.pose[-1, :3], episode.pose[-1, 3:])
+        seat = own if episode.terminated else middle
+        ways.append(
+            [((start @ Pose.from_rotvec(pose[:3], pose[3:])).inverse() @ seat).as_vector() for pose in episode.pose]
+        )
+        weights.append(np.full(len(episode.pose), 1.0 if episode.terminated else OTHERS_WEIGHT))
+    return encoded_way(np.concatenate(ways).astype(np.float32)), np.concatenate(weights)
+
+
+def _start(episode: Episode) -> Pose:
+    start = episode.info.start_from_base
+    return Pose.identity() if start is None else Pose.from_rotvec(start[:3], start[3:])

@@ -73,6 +73,8 @@ def run_episode(
     observation, told = task.reset(seed=info.seed)
     ready()
     task.cell.restart_clock()
+    x, y, z, turn_x, turn_y, turn_z = task.cell.start_from_base.as_vector().tolist()
+    info.start_from_base = (x, y, z, turn_x, turn_y, turn_z)
     observations, tolds = [observation], [told]
     actions: list[NDArray[np.float32]] = []
     rewards: list[float] = []

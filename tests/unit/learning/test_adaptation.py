@@ -1,0 +1,135 @@
+"""Hindsight labels agree with the poses' algebra; the adapter learns from successes only, and changes only x, y, z."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from skillcore.learning.adaptation import WayAdapter, hindsight
+from skillcore.learning.perception import Perception, decoded_way, encoded_way
+from skillcore.types import Episode, EpisodeInfo, Pose
+from skillcore_daib.options import EncoderOptions
+from skillcore_daib.representation import DomainBottleneck
+
+SIZE = 16
+
+
+def perception() -> Perception:
+    torch.manual_seed(0)
+    options = EncoderOptions(channels=(8, 8), code_dim=8)
+    return Perception(
+        DomainBottleneck(options, views=2, size_px=SIZE, domains=0, adversary_weight=None, beta=None)
+    )
+
+
+def episode(rng: np.random.Generator, *, succeeded: bool, steps: int = 6) -> Episode:
+    """A walk to the place of success; where the bright bar is tells how far away that is in x."""
+    way = rng.uniform(-8e-3, 8e-3, 3) * np.linspace(1.0, 0.0, steps + 1)[:, None]
+    pose = np.zeros((steps + 1, 6), np.float32)
+    pose[:, :3] = way[0] - way
+    images = np.full((steps + 1, 2, SIZE, SIZE, 3), 40, np.uint8)
+    for frame, x in enumerate(way[:, 0]):
+        left = round(6.0 + 700.0 * x)
+        images[frame, :, :, left : left + 4] = 220
+    info = EpisodeInfo(
+        skill="s", variant="v", cell="c", seed=0, source="practice", outcome="success" if succeeded else "timeout"
+    )
+    flat = np.zeros(steps + 1, np.float32)
+    return Episode(
+        info=info,
+        images=images,
+        pose=pose,
+        wrench=np.zeros((steps + 1, 6), np.float32),
+        action=np.zeros((steps, 4), np.float32),
+        executed=np.zeros((steps, 4), np.float32),
+        reward=flat[1:],
+        score=flat,
+        success=np.full(steps + 1, -1, np.int8),
+        truth=np.full(steps + 1, -1, np.int8),
+        seated_from_tcp=np.full((steps + 1, 6), np.nan, np.float32),
+    )
+
+
+def placed(rng: np.random.Generator, *, succeeded: bool, seat: Pose) -> tuple[Episode, list[Pose]]:
+    """A trial from a start of its own, and where its TCP was in the base frame; success ends at `seat`."""
+    start = Pose.from_xyz_yaw(*rng.uniform(-0.01, 0.01, 3), rng.uniform(-0.2, 0.2))
+    poses = [Pose.from_xyz_yaw(*rng.uniform(-0.01, 0.01, 3), rng.uniform(-0.2, 0.2)) for _ in range(7)]
+    if succeeded:
+        poses[-1] = start.inverse() @ seat
+    trial = episode(rng, succeeded=succeeded)
+    trial.pose[:] = [pose.as_vector() for pose in poses]
+    trial.info.start_from_base = tuple(start.as_vector().tolist())  # type: ignore[assignment]
+    return trial, [start @ pose for pose in poses]
+
+
+def test_labels_are_the_place_of_success_seen_from_each_pose() -> None:
+    rng = np.random.default_rng(0)
+    seats = [Pose.from_xyz_yaw(0.5, 0.1, 0.2, 0.1), Pose.from_xyz_yaw(0.502, 0.1, 0.2, 0.1)]
+    trials = [
+        placed(rng, succeeded=True, seat=seats[0]),
+        placed(rng, succeeded=False, seat=seats[0]),
+        placed(rng, succeeded=True, seat=seats[1]),
+    ]
+    labels = hindsight([trial for trial, _ in trials])
+    assert labels is not None
+    middle = Pose.from_xyz_yaw(0.501, 0.1, 0.2, 0.1)
+    wanted = [
+        (pose.inverse() @ seat).as_vector()
+        for (_, poses), seat in zip(trials, (seats[0], middle, seats[1]), strict=True)
+        for pose in poses
+    ]
+    np.testing.assert_allclose(labels[0], encoded_way(np.stack(wanted).astype(np.float32)), atol=2e-3)
+    assert labels[1][0] > labels[1][8]
+
+
+def test_nothing_changes_before_the_first_success() -> None:
+    adapter, rng = WayAdapter(perception()), np.random.default_rng(0)
+    adapter.add(episode(rng, succeeded=False))
+    adapter.learn(rng)
+    assert not adapter.active
+    features = rng.normal(size=(3, 22)).astype(np.float32)
+    images = np.zeros((3, 2, SIZE, SIZE, 3), np.uint8)
+    np.testing.assert_array_equal(adapter.corrected(features, images), features)
+
+
+def test_successes_teach_where_success_lies() -> None:
+    seeing, rng = perception(), np.random.default_rng(0)
+    adapter = WayAdapter(seeing)
+    for _ in range(20):
+        adapter.add(episode(rng, succeeded=True))
+    adapter.learn(rng, steps=200)
+    test = episode(rng, succeeded=True)
+    raw = seeing.features(test.observation(slice(None)))  # type: ignore[arg-type]
+    corrected = adapter.corrected(raw, test.images)
+    columns = seeing.way_columns
+    labels = hindsight([test])
+    assert labels is not None
+    true_x = decoded_way(labels[0])[:, 0]
+    before, after = (np.abs(decoded_way(one[:, columns])[:, 0] - true_x).mean() for one in (raw, corrected))
+    assert after < 0.75 * before
+    changed = np.flatnonzero((raw != corrected).any(0))
+    assert set(changed) <= set(range(columns.start, columns.start + 3))
+
+
+def test_it_goes_on_after_a_reload(tmp_path: Path) -> None:
+    seeing, rng = perception(), np.random.default_rng(0)
+    first, second = WayAdapter(seeing), WayAdapter(seeing)
+    trial = episode(rng, succeeded=True)
+    first.add(trial)
+    first.learn(np.random.default_rng(1), steps=3)
+    first.save(tmp_path)
+    second.load(tmp_path)
+    second.add(trial)
+    for adapter in (first, second):
+        adapter.learn(np.random.default_rng(2), steps=3)
+    features = np.zeros((len(trial.images), seeing.feature_dim), np.float32)
+    np.testing.assert_array_equal(first.corrected(features, trial.images), second.corrected(features, trial.images))
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+def test_what_was_never_active_writes_nothing(tmp_path: Path, resumable: bool) -> None:
+    WayAdapter(perception()).save(tmp_path, resumable=resumable)
+    assert not list(tmp_path.iterdir())
