@@ -42,7 +42,7 @@ class RewardModelOptions(StrictModel):
     of a batch; the rest are other failures.
     """
 
-    representation: str = "daib"
+    representation: str = "erm"
     representation_options: dict[str, Any] = Field(default_factory=dict)
     steps: Annotated[int, Field(ge=1)] = 4000
     batch: Annotated[int, Field(ge=2, le=4096)] = 128

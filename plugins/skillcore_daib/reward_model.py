@@ -49,8 +49,13 @@ class DaibRewardModel(RewardModel):
         self._members = [_Classifier(one, wrench=options.wrench).to(device).eval() for one in representations]
         self._device = device
 
-    def fit(self, data: ReplayCache, *, seed: int, progress: Progress) -> None:
+    def fit(
+        self, data: ReplayCache, *, seed: int, progress: Progress, start: Representation | None = None
+    ) -> None:
         options = self._options
+        if start is not None:
+            for representation in self._representations:
+                _begin_from(representation.module, start.module)
         frames = np.flatnonzero(data.success >= 0)
         weights = _weights(data, frames, options)
         labels = torch.from_numpy(data.success.astype(np.float32)).to(self._device)
@@ -111,6 +116,15 @@ class DaibRewardModel(RewardModel):
     def load(self, folder: Path) -> None:
         for number, member in enumerate(self._members):
             load_module(folder / f"classifier_{number}.safetensors", member)
+
+
+def _begin_from(module: nn.Module, trained: nn.Module) -> None:
+    """Takes over the weights of layers that are called and shaped alike: where things are is worth knowing here too."""
+    own = module.state_dict()
+    alike = {
+        name: weight for name, weight in trained.state_dict().items() if name in own and own[name].shape == weight.shape
+    }
+    module.load_state_dict({**own, **alike})
 
 
 def _logits(member: _Classifier, code: torch.Tensor, felt: torch.Tensor | None) -> torch.Tensor:

@@ -14,9 +14,9 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 class RlpdOptions(StrictModel):
     """hidden: width of both hidden layers. critics: in the ensemble; the target is the smaller of `target_critics`.
 
-    policy_delay: updates of the critics for each of the policy. pretrain_steps: gradient steps offline.
-    updates_per_step: gradient steps for each step of practice. online_share: of a batch. noise: standard deviation of exploration. imitation: weight of imitating actions that the
-    critics prefer to the policy's own.
+    pretrain_steps: gradient steps offline. updates_per_step: gradient steps for each step of practice. policy_delay:
+    updates of the critics for each of the policy. online_share: of a batch. noise: standard deviation of exploration.
+    imitation: weight of imitating actions that the critics prefer to the policy's own.
     """
 
     hidden: Annotated[int, Field(ge=8, le=2048)] = 256

@@ -69,6 +69,9 @@ def pretrain_command(
     validation_episodes: Annotated[
         int, typer.Option(min=1, max=1000, help="Episodes of each validation connector, to choose the threshold on.")
     ] = 24,
+    policy_from: Annotated[
+        Path | None, typer.Option(help="Bundle whose policy is kept as it is: only the reward model is trained.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the new bundle; in the home if none is given.")] = None,
 ) -> None:
     """Make the bundle that practice begins from: collect, train, choose the reward threshold.
@@ -80,11 +83,11 @@ def pretrain_command(
     from skillcore.episodes import EpisodeStore, ReplayCache
     from skillcore.errors import InputError
     from skillcore.home import folder
-    from skillcore.learning.bundles import PRETRAINED, about, new_card, next_folder, save_bundle
+    from skillcore.learning.bundles import PRETRAINED, about, load_bundle, new_card, next_folder, save_bundle
     from skillcore.learning.collect import Assignment, collect
     from skillcore.learning.job import control_of
     from skillcore.learning.pretrain import pretrain
-    from skillcore.learning.recipe import Recipe, choose_device
+    from skillcore.learning.recipe import Recipe, choose_device, completed
 
     began = time.monotonic()
     skill, registry = load_skill(skill_name)
@@ -96,6 +99,13 @@ def pretrain_command(
         raise InputError("the cells mean different things by an action", cure="give them the same `control` section")
     if out is not None and out.exists():
         raise InputError(f"{out}: already exists", cure="give the name of a new folder")
+    kept = None if policy_from is None else load_bundle(policy_from, registry, device=chosen_device)
+    if kept is not None:
+        # What makes the policy stays as it was made; the rest is this recipe's.
+        made_with = kept.card.recipe
+        same = ("representation", "learner", "training")
+        chosen = chosen.model_copy(update={name: getattr(made_with, name) for name in same})
+    chosen = completed(chosen, registry)
     without = tuple(skill.validation)
     files = tuple(str(one.file) for one in cells)
     root = folder("datasets")
@@ -120,7 +130,14 @@ def pretrain_command(
         raise InputError("--data: one folder at a time", cure="collect into one folder")
     (training, data_hash, _), (unseen, _, _) = caches
     made = pretrain(
-        chosen, registry, training, unseen, seed=seed, device=chosen_device, report=lambda stage: _training(stage)
+        chosen,
+        registry,
+        training,
+        unseen,
+        seed=seed,
+        device=chosen_device,
+        report=_training,
+        policy=kept,
     )
     card = new_card(
         skill=skill.name,
@@ -138,6 +155,7 @@ def pretrain_command(
         },
         figures=made.figures,
         seed=seed,
+        parent="" if kept is None else f"policy: {kept.card.command} ({kept.card.created})",
         command=" ".join(["skill", *sys.argv[1:]]),
     )
     place = out or next_folder(folder("bundles"), skill.name, PRETRAINED)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from skillcore.episodes import ReplayCache
 from skillcore.interfaces import RewardModel
+from skillcore.learning.bundles import Bundle
 from skillcore.learning.perception import Perception, decoded_way
 from skillcore.learning.recipe import Brain, Recipe, make_brain
 from skillcore.learning.replay import Transitions
@@ -44,10 +45,12 @@ def pretrain(
     seed: int,
     device: str,
     report: Report,
+    policy: Bundle | None = None,
 ) -> Pretrained:
     """Trains representation, reward model and learner, and chooses the reward threshold on `validation`.
 
-    data, validation: labelled episodes of different variants. Raises UnknownNameError and ConfigError for the recipe.
+    data, validation: labelled episodes of different variants. policy: a bundle whose representation and learner are
+    taken as they are, so that only the reward model is trained. Raises UnknownNameError and ConfigError for the recipe.
     """
     _, domains = domains_of(data)
     _, views, size_px, _, _ = data.images.shape
@@ -60,23 +63,34 @@ def pretrain(
         seconds[stage] = round(time.monotonic() - begun, 1)
         return result
 
-    timed(
-        "representation",
-        lambda progress: brain.perception.fit(
-            data, schedule=recipe.training.schedule, seed=seed_for(seed, "representation"), progress=progress
-        ),
-    )
+    if policy is None:
+        timed(
+            "representation",
+            lambda progress: brain.perception.fit(
+                data, schedule=recipe.training.schedule, seed=seed_for(seed, "representation"), progress=progress
+            ),
+        )
+    else:
+        brain.perception, brain.learner = policy.brain.perception, policy.brain.learner
     timed(
         "reward model",
-        lambda progress: brain.reward_model.fit(data, seed=seed_for(seed, "reward model"), progress=progress),
+        lambda progress: brain.reward_model.fit(
+            data,
+            seed=seed_for(seed, "reward model"),
+            progress=progress,
+            start=brain.perception.representation if recipe.warm_reward_model else None,
+        ),
     )
     reward, reward_figures = choose_threshold(brain.reward_model, validation, recipe.false_positives)
-    features = timed("features", lambda progress: features_of(brain.perception, data, progress))
-    prior = Transitions.of_labels(features, data)
-    timed(
-        "learner",
-        lambda progress: brain.learner.pretrain(prior, seed=seed_for(seed, "learner"), progress=progress),
-    )
+    if policy is None:
+        features = timed("features", lambda progress: features_of(brain.perception, data, progress))
+        prior = Transitions.of_labels(features, data)
+        timed(
+            "learner",
+            lambda progress: brain.learner.pretrain(prior, seed=seed_for(seed, "learner"), progress=progress),
+        )
+    else:
+        prior = policy.prior
     figures = {
         "reward model on validation variants": reward_figures,
         "estimate of the way on validation variants": way_errors(brain.perception, validation),

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from skillcore.config import StrictModel
+from skillcore.config import StrictModel, validate_options
 from skillcore.interfaces import Learner, Representation, RewardModel
 from skillcore.learning.adaptation import WayAdapter
 from skillcore.learning.perception import Perception
 from skillcore.learning.training import Schedule
 from skillcore.parts import Context, ViewShape
-from skillcore.plugins import Registry
+from skillcore.plugins import Kind, Registry
 from skillcore.types import Image
 
 Count = Annotated[int, Field(ge=1)]
@@ -45,9 +45,11 @@ class Recipe(StrictModel):
 
     representation, learner: of the policy. reward_model: it has a representation of its own. training: of the policy's
     representation. false_positives: what the reward threshold allows at most, on variants that were not trained on.
-    prior_frames: how much offline data a bundle brings along for practice.
+    prior_frames: how much offline data a bundle brings along for practice. warm_reward_model: whether the reward
+    model's representation begins from the policy's weights, as far as the two are alike; each goes its own way then.
     """
 
+    warm_reward_model: bool = True
     representation: PartChoice = PartChoice(name="erm")
     learner: PartChoice = PartChoice(name="rlpd")
     reward_model: PartChoice = PartChoice(name="daib")
@@ -87,6 +89,30 @@ def make_brain(recipe: Recipe, registry: Registry, *, views: ViewShape, device: 
         perception,
         registry.make("learners", recipe.learner.name, recipe.learner.options, context),
         registry.make("reward_models", recipe.reward_model.name, recipe.reward_model.options, context),
+    )
+
+
+def completed(recipe: Recipe, registry: Registry) -> Recipe:
+    """The recipe with every option spelled out, so that a bundle stays what it is when defaults change.
+
+    Raises UnknownNameError, ConfigError.
+    """
+
+    def spelled_out(kind: Kind, choice: PartChoice) -> PartChoice:
+        part = registry.get(kind, choice.name).part
+        valid = validate_options(choice.options, part.config, where=f"options of {choice.name!r}")
+        options = valid.model_dump(mode="json")
+        if "representation" in options and "representation_options" in options:
+            inner = PartChoice(name=options["representation"], options=options["representation_options"])
+            options["representation_options"] = spelled_out("representations", inner).options
+        return PartChoice(name=choice.name, options=options)
+
+    return recipe.model_copy(
+        update={
+            "representation": spelled_out("representations", recipe.representation),
+            "learner": spelled_out("learners", recipe.learner),
+            "reward_model": spelled_out("reward_models", recipe.reward_model),
+        }
     )
 
 
