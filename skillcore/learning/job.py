@@ -15,7 +15,7 @@ from skillcore.learning.bundles import Bundle, Card, as_json, new_card, next_fol
 from skillcore.learning.evaluate import Evaluation, Rate, TrialResult, evaluate
 from skillcore.learning.practice import Practice, TrialReport
 from skillcore.learning.recipe import Brain
-from skillcore.learning.rewarding import AGREEMENT, SelfReward
+from skillcore.learning.rewarding import AGREEMENT, WINDOW, SelfReward
 from skillcore.learning.rollout import PolicyActor
 from skillcore.learning.runs import RESULTS
 from skillcore.learning.seeds import seed_for
@@ -106,7 +106,7 @@ def template_of(skill: Skill, cell: Cell, variant: Variant, brain: Brain, plan: 
         seed=0,
         source=source,
         outcome="timeout",
-        reward_model=f"threshold {brain.reward_model.threshold:.4f}, {AGREEMENT} frames",
+        reward_model=f"threshold {brain.reward_model.threshold:.4f}, {AGREEMENT} of {WINDOW} frames",
         scenario=plan.scenario,
     )
 

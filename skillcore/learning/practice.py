@@ -125,6 +125,10 @@ class Practice:
         brain, episode = self._brain, self._trials[trial].episode
         if brain.adapter is not None:
             brain.adapter.add(episode)
+        if not any(one.episode.terminated for one in self._trials):
+            # Failures alone say that everything is bad; learning from nothing else unlearns what was brought along.
+            return {}
+        if brain.adapter is not None:
             brain.adapter.learn(rng_for(self._seed, "adapting", trial))
         met = Transitions.joined([one.transitions(brain) for one in self._trials])
         return brain.learner.learn(met, rng=rng_for(self._seed, "learning", trial), steps=episode.steps)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
 from skillcore.interfaces import RewardModel
 from skillcore.types import Observation
 
 AGREEMENT = 2
-"""So many frames one after the other must look like success. A glimpse that deceives seldom comes twice."""
+WINDOW = 3
+"""So many of the last three frames must look like success, the last one among them. A glimpse that deceives seldom
+comes twice; and a plug that is seated looks the part only while it is pressed, which may be every other frame."""
 
 
 class SelfReward:
@@ -17,15 +21,15 @@ class SelfReward:
     def __init__(self, reward_model: RewardModel, *, agreement: int = AGREEMENT) -> None:
         self._reward_model = reward_model
         self._agreement = agreement
-        self._in_a_row = 0
+        self._last: deque[bool] = deque(maxlen=max(WINDOW, agreement))
 
     def start(self) -> None:
-        self._in_a_row = 0
+        self._last.clear()
 
     def judge(self, observation: Observation) -> tuple[float, bool]:
         score = float(self._reward_model.score(batch_of_one(observation))[0])
-        self._in_a_row = self._in_a_row + 1 if score > self._reward_model.threshold else 0
-        return score, self._in_a_row >= self._agreement
+        self._last.append(score > self._reward_model.threshold)
+        return score, self._last[-1] and sum(self._last) >= self._agreement
 
 
 class NeverJudge:

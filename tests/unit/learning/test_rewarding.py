@@ -1,4 +1,4 @@
-"""The reward model as a judge: two frames in a row must look like success."""
+"""The reward model as a judge: two of three frames must look like success."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def judged(scores: list[float], **options: int) -> list[bool]:
     ("scores", "wanted"),
     [
         ([0.9, 0.9], [False, True]),
-        ([0.9, 0.1, 0.9, 0.1], [False, False, False, False]),
+        ([0.9, 0.1, 0.9, 0.1], [False, False, True, False]),
+        ([0.9, 0.1, 0.1, 0.9], [False, False, False, False]),
         ([0.1, 0.9, 0.9, 0.1], [False, False, True, False]),
         ([0.5, 0.5, 0.5], [False, False, False]),
         ([0.51, 0.51], [False, True]),
