@@ -97,6 +97,10 @@ def learn_command(
     if outcome.accepted:
         typer.echo(f"next:   skill run {skill.name} --connector {connector} --cell {cell}")
         return
+    if outcome.practised and not any(result.claimed for result in outcome.practised):
+        typer.echo("next:   practice could teach nothing: the reward model took no trial for a success. Another bundle")
+        typer.echo(f"        may see more: skill learn {skill.name} --connector {connector} --bundle FOLDER")
+        raise typer.Exit(1)
     typer.echo(f"next:   more practice: skill learn {skill.name} --connector {connector} --cell {cell} --trials 400")
     raise typer.Exit(1)
 
