@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skillcore.solids import Mating
-from skillcore.types import ArmState, Frame, Intrinsics, Observation, Pose
+from skillcore.types import ArmState, Frame, Intrinsics, Observation, Past, Pose
 
 if TYPE_CHECKING:
     import torch
@@ -195,7 +195,7 @@ class Representation(ABC):
 
 
 class RewardModel(ABC):
-    """Tells success from failure by what is observed."""
+    """Tells success from failure by what is observed and what was felt just before."""
 
     threshold: float
     """Scores above it count as success. Chosen by `skill pretrain` on variants that were not trained on."""
@@ -207,8 +207,8 @@ class RewardModel(ABC):
         """Trains on labelled offline data. start: a trained representation whose weights it may begin from."""
 
     @abstractmethod
-    def score(self, observations: Observation) -> NDArray[np.float32]:
-        """Probability of success (batch,) for a batch of observations. Each frame is judged on its own."""
+    def score(self, observations: Observation, past: Past) -> NDArray[np.float32]:
+        """Probability of success (batch,) for a batch of observations and of what came before each of them."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:

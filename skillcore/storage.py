@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import filelock
 
@@ -105,6 +107,11 @@ def write_durably(path: Path, data: bytes) -> None:
     After the return the content survives a power cut. Raises StorageError, and leaves nothing behind then.
     """
     write_many_durably({path: data})
+
+
+def write_json_durably(path: Path, value: Any) -> None:
+    """As `write_durably`, a value as JSON. Raises StorageError."""
+    write_durably(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
 def write_many_durably(files: Mapping[Path, bytes]) -> None:

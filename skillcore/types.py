@@ -180,6 +180,21 @@ class Observation(TypedDict):
     wrench: NDArray[np.float32]
 
 
+PAST = 4
+"""How many frames before an observation a reward model may look back on."""
+
+
+class Past(TypedDict):
+    """What was felt before an observation: the `PAST` frames before it, the latest first. Where an episode has not had
+    so many yet, its first frame stands in for them. A batch has one more axis in front.
+
+    pose, wrench: (PAST, 6) float32, as in `Observation`.
+    """
+
+    pose: NDArray[np.float32]
+    wrench: NDArray[np.float32]
+
+
 class Transition(TypedDict):
     """One step of a task. `terminated` says that the goal ended the episode, `truncated` that something else did."""
 

@@ -38,16 +38,17 @@ class DaibOptions(AdversarialOptions, BottleneckOptions):
 class RewardModelOptions(StrictModel):
     """representation: its name, with `representation_options`. steps, batch, learning_rate: of the training.
 
-    wrench: whether force and torque are seen. members: how many classifiers must agree. successes, near_misses: shares
-    of a batch; the rest are other failures.
+    touch: whether force, torque and motion are judged beside the images, trained for `touch_steps`. members: how many
+    classifiers of images must agree. successes, near_misses: shares of a batch; the rest are other failures.
     """
 
     representation: str = "erm"
     representation_options: dict[str, Any] = Field(default_factory=dict)
-    steps: Annotated[int, Field(ge=1)] = 4000
+    steps: Annotated[int, Field(ge=1)] = 2500
     batch: Annotated[int, Field(ge=2, le=4096)] = 128
     learning_rate: Annotated[float, Field(gt=0.0, le=0.1)] = 2e-3
-    wrench: bool = True
+    touch: bool = True
+    touch_steps: Annotated[int, Field(ge=1)] = 6000
     members: Annotated[int, Field(ge=1, le=10)] = 1
     successes: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
     near_misses: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.35

@@ -1,8 +1,11 @@
-"""A success classifier on a representation of its own (Nair et al. 2022, arXiv:2210.15206, section V).
+"""A success classifier that looks and touches (Nair et al. 2022, arXiv:2210.15206, section V, and more).
 
-L_task is the binary cross-entropy of R(z) against the label "inserted", and the representation adds its own penalty.
-The paper sees images only; here the wrench may be seen too, since a plug that presses beside its hole feels unlike one
-that is held in it. With several members, each is trained from its own seed, and the most doubtful of them is believed.
+By sight it is the paper's: a head on a representation of its own, with L_task the binary cross-entropy of R(z) against
+the label "inserted" and the representation's own penalty. With several members, each is trained from its own seed, and
+the most doubtful of them is believed. By touch (`skillcore_daib.touch`) it sees wrenches and motion. How far each of
+them is to be trusted on a connector that was never seen is found on connectors that neither was trained on:
+
+    logit = a sight + b touch + c          a, b >= 0
 """
 
 from __future__ import annotations
@@ -20,21 +23,36 @@ from skillcore.interfaces import Representation, RewardModel
 from skillcore.learning.images import as_input
 from skillcore.learning.training import Progress, Schedule, domains_of, train_on_images
 from skillcore.learning.weights import load_module, save_tensors
-from skillcore.types import Observation
+from skillcore.types import Observation, Past
 from skillcore_daib.options import RewardModelOptions
+from skillcore_daib.touch import TouchClassifier, touch_inputs, train_touch
 
 NEAR_M = 0.004
 """Closer than this to success, a failure is a near miss."""
+ALIKE_M = 0.0025
+"""Closer than this it looks like success, and is left to touch."""
+JUDGING = 0.1
+"""Share of the variants that sight and touch are weighed on."""
 SCORING_BATCH = 256
 
 
-class _Classifier(nn.Module):
-    def __init__(self, representation: Representation, *, wrench: bool) -> None:
+class _Sight(nn.Module):
+    def __init__(self, representation: Representation) -> None:
         super().__init__()
         self.representation = representation.module
-        self.head = nn.Sequential(
-            nn.Linear(representation.feature_dim + (6 if wrench else 0), 128), nn.ReLU(), nn.Linear(128, 1)
-        )
+        self.head = nn.Sequential(nn.Linear(representation.feature_dim, 128), nn.ReLU(), nn.Linear(128, 1))
+
+
+class _Trust(nn.Module):
+    """How logits (batch, 2) of sight and touch become one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust = nn.Parameter(torch.zeros(2))
+        self.offset = nn.Parameter(torch.zeros(()))
+
+    def forward(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits @ functional.softplus(self.trust) + self.offset
 
 
 class DaibRewardModel(RewardModel):
@@ -46,24 +64,47 @@ class DaibRewardModel(RewardModel):
         self.threshold = 0.5
         self._options = options
         self._representations = representations
-        self._members = [_Classifier(one, wrench=options.wrench).to(device).eval() for one in representations]
+        self._members = [_Sight(one).to(device).eval() for one in representations]
+        self._touch, self._trust = TouchClassifier(), _Trust()
+        # One module, so that one file holds both.
+        self._feeling = nn.ModuleDict({"touch": self._touch, "trust": self._trust}).to(device).eval()
         self._device = device
 
     def fit(
         self, data: ReplayCache, *, seed: int, progress: Progress, start: Representation | None = None
     ) -> None:
-        options = self._options
         if start is not None:
             for representation in self._representations:
                 _begin_from(representation.module, start.module)
-        frames = np.flatnonzero(data.success >= 0)
-        weights = _weights(data, frames, options)
+        known = np.flatnonzero(data.success >= 0)
+        if not self._options.touch:
+            self._fit_sight(data, known, seed=seed, progress=progress)
+            return
+        judging = _left_out(data, known, seed)
+        train = known[~judging] if judging.any() else known
+        self._fit_touch(data, train, seed=seed, progress=progress)
+        alike = (data.success[train] == 0) & (_distance_m(data, train) < ALIKE_M)
+        self._fit_sight(data, train[~alike], seed=seed, progress=progress)
+        self._fit_trust(data, known[judging] if judging.any() else known)
+
+    def _fit_touch(self, data: ReplayCache, frames: NDArray[np.int64], *, seed: int, progress: Progress) -> None:
+        steps = self._options.touch_steps
+        train_touch(
+            self._touch,
+            _felt(data, frames),
+            data.success[frames].astype(np.float32),
+            _weights(data, frames, self._options),
+            steps=steps,
+            seed=seed,
+            device=self._device,
+            told=lambda step, loss: progress(step, steps, {"loss of touch": loss}),
+        )
+
+    def _fit_sight(self, data: ReplayCache, frames: NDArray[np.int64], *, seed: int, progress: Progress) -> None:
+        options = self._options
         labels = torch.from_numpy(data.success.astype(np.float32)).to(self._device)
-        wrench = torch.from_numpy(_wrench(data.wrench)).to(self._device)
         domains, _ = domains_of(data)
         domain = torch.from_numpy(domains).to(self._device)
-        schedule = Schedule(options.steps, options.batch, options.learning_rate)
-
         for number, (representation, member) in enumerate(zip(self._representations, self._members, strict=True)):
 
             def loss(
@@ -71,13 +112,11 @@ class DaibRewardModel(RewardModel):
                 chosen: NDArray[np.int64],
                 done: float,
                 representation: Representation = representation,
-                member: _Classifier = member,
+                member: _Sight = member,
             ) -> torch.Tensor:
                 index = torch.from_numpy(chosen).to(self._device)
                 code, penalty = representation.encode_with_penalty(images, domain[index], done)
-                # Sensors differ between cells, so a little noise keeps the classifier from reading too much into them.
-                felt = wrench[index] * (1.0 + 0.1 * torch.randn(6, device=wrench.device)) if options.wrench else None
-                logits = _logits(member, code, felt)
+                logits = member.head(code).squeeze(1)
                 return functional.binary_cross_entropy_with_logits(logits, labels[index]) + penalty
 
             def told(done: int, total: int, figures: dict[str, float], number: int = number) -> None:
@@ -88,34 +127,73 @@ class DaibRewardModel(RewardModel):
                 data,
                 frames,
                 loss,
-                schedule=schedule,
+                schedule=Schedule(options.steps, options.batch, options.learning_rate),
                 seed=seed + number,
                 device=self._device,
-                weights=weights,
+                weights=_weights(data, frames, options),
                 progress=told,
             )
 
+    def _fit_trust(self, data: ReplayCache, frames: NDArray[np.int64]) -> None:
+        chunks = np.array_split(frames, max(1, len(frames) // SCORING_BATCH))
+        with torch.no_grad():
+            logits = torch.cat(
+                [self._both(data.observations(chunk), _felt(data, chunk)).double() for chunk in chunks]
+            )
+        labels = torch.from_numpy(data.success[frames].astype(np.float64)).to(self._device)
+        self._trust.double()
+        optimizer = torch.optim.LBFGS(self._trust.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+
+        def closure() -> torch.Tensor:
+            optimizer.zero_grad()
+            loss = functional.binary_cross_entropy_with_logits(self._trust(logits), labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss
+
+        optimizer.step(closure)  # type: ignore[no-untyped-call]
+        self._trust.float()
+
     @torch.no_grad()
-    def score(self, observations: Observation) -> NDArray[np.float32]:
+    def score(self, observations: Observation, past: Past) -> NDArray[np.float32]:
         scores = []
+        touch = self._options.touch
+        felt = touch_inputs(observations["pose"], observations["wrench"], past) if touch else None
         for start in range(0, len(observations["images"]), SCORING_BATCH):
             some = slice(start, start + SCORING_BATCH)
-            images = as_input(observations["images"][some], self._device)
-            felt = torch.from_numpy(_wrench(observations["wrench"][some])).to(self._device)
-            logits = [
-                _logits(member, representation.encode(images), felt if self._options.wrench else None)
-                for representation, member in zip(self._representations, self._members, strict=True)
-            ]
-            scores.append(torch.sigmoid(torch.stack(logits).amin(0)))
+            if felt is None:
+                logits = self._sight(observations["images"][some])
+            else:
+                images = observations["images"][some]
+                logits = self._trust(torch.stack([self._sight(images), self._touched(felt[some])], dim=1))
+            scores.append(torch.sigmoid(logits))
         return np.asarray(torch.cat(scores).cpu().numpy(), dtype=np.float32)
+
+    def _both(self, observations: Observation, felt: NDArray[np.float32]) -> torch.Tensor:
+        return torch.stack([self._sight(observations["images"]), self._touched(felt)], dim=1)
+
+    def _sight(self, images: NDArray[np.uint8]) -> torch.Tensor:
+        """(batch,) the logits of the most doubtful member."""
+        seen = as_input(images, self._device)
+        logits = [
+            member.head(representation.encode(seen)).squeeze(1)
+            for representation, member in zip(self._representations, self._members, strict=True)
+        ]
+        return torch.stack(logits).amin(0)
+
+    def _touched(self, felt: NDArray[np.float32]) -> torch.Tensor:
+        return torch.as_tensor(self._touch(torch.from_numpy(felt).to(self._device)))
 
     def save(self, folder: Path) -> None:
         for number, member in enumerate(self._members):
             save_tensors(folder / f"classifier_{number}.safetensors", member.state_dict())
+        if self._options.touch:
+            save_tensors(folder / "touch.safetensors", self._feeling.state_dict())
 
     def load(self, folder: Path) -> None:
         for number, member in enumerate(self._members):
             load_module(folder / f"classifier_{number}.safetensors", member)
+        if self._options.touch:
+            load_module(folder / "touch.safetensors", self._feeling)
 
 
 def _begin_from(module: nn.Module, trained: nn.Module) -> None:
@@ -127,21 +205,29 @@ def _begin_from(module: nn.Module, trained: nn.Module) -> None:
     module.load_state_dict({**own, **alike})
 
 
-def _logits(member: _Classifier, code: torch.Tensor, felt: torch.Tensor | None) -> torch.Tensor:
-    seen = code if felt is None else torch.cat([code, felt], dim=1)
-    return torch.as_tensor(member.head(seen)).squeeze(1)
+def _felt(data: ReplayCache, frames: NDArray[np.int64]) -> NDArray[np.float32]:
+    return touch_inputs(data.pose[frames], data.wrench[frames], data.past(frames))
 
 
-def _wrench(wrench: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(batch, 6) N and Nm -> numbers of about the same size."""
-    return np.arcsinh(wrench / np.array([3.0] * 3 + [0.05] * 3, np.float32)).astype(np.float32)
+def _left_out(data: ReplayCache, frames: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
+    """(frames,) which of them are of variants that are left out to weigh sight and touch on; none if there are few."""
+    names = sorted(set(data.variants))
+    shuffled = np.random.default_rng(seed).permutation(names).tolist()
+    chosen = set(shuffled[: round(JUDGING * len(names))])
+    left_out = np.array([name in chosen for name in data.variants])
+    return np.asarray(left_out[data.episode[frames]])
+
+
+def _distance_m(data: ReplayCache, frames: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(frames,) how far the tool is from where it would be at success; far where that is not known."""
+    way = np.nan_to_num(data.seated_from_tcp[frames, :3], nan=1.0)
+    return np.asarray(np.linalg.norm(way, axis=1))
 
 
 def _weights(data: ReplayCache, frames: NDArray[np.int64], options: RewardModelOptions) -> NDArray[np.float64]:
     """(frames,) how likely each frame is drawn, so that the shares of a batch come out."""
     success = data.success[frames] == 1
-    way = data.seated_from_tcp[frames, :3]
-    near = ~success & (np.linalg.norm(np.nan_to_num(way, nan=1.0), axis=1) < NEAR_M)
+    near = ~success & (_distance_m(data, frames) < NEAR_M)
     weights = np.zeros(len(frames))
     rest = 1.0 - options.successes - options.near_misses
     for group, share in ((success, options.successes), (near, options.near_misses), (~success & ~near, rest)):

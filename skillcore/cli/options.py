@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from skillcore.cell_config import LoadedCell
     from skillcore.learning.bundles import Bundle
     from skillcore.plugins import Registry
     from skillcore.skill import Skill, Variant
@@ -59,13 +58,6 @@ def open_bundle(
     place = find_bundle(folder("bundles"), skill.name, wanted, name, skill.pretrained)
     chosen = choose_device(device)
     return load_bundle(place, registry, device=chosen), chosen
-
-
-def load_cell_named(name: str, registry: Registry) -> LoadedCell:
-    """A cell by file or name. Raises UnknownNameError, ConfigError."""
-    from skillcore.cell_config import load_cell
-
-    return load_cell(name, registry)
 
 
 def say_where(run: Path | None = None, **more: Any) -> None:

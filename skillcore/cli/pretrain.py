@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skillcore.cli.options import CellName, Device, Seed, SkillName, load_cell_named, load_skill, say_where
+from skillcore.cli.options import CellName, Device, Seed, SkillName, load_skill, say_where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,15 +42,16 @@ def collect_command(
 
     `--device` is accepted as everywhere and changes nothing: no network takes part.
     """
+    from skillcore.cell_config import load_cell
     from skillcore.home import folder
     from skillcore.learning.collect import Assignment, collect
 
     skill, registry = load_skill(skill_name)
-    loaded = load_cell_named(cell, registry)
+    loaded = load_cell(cell, registry)
     names = tuple(skill.variant(name).name if "/" not in name else name for name in connector or ())
     assignment = Assignment(skill.name, (str(loaded.file),), episodes, seed, count=connectors, names=names)
     place = out or folder("datasets") / f"{skill.name}-{loaded.name}-seed{seed}"
-    collect(assignment, place, report=_collecting())
+    collect(assignment, place, report=_collecting(f"{assignment.variants} connectors, in {place}"))
     say_where(dataset=place)
     typer.echo(f"next:   skill data list {place}")
 
@@ -66,6 +68,10 @@ def pretrain_command(
     ] = None,
     connectors: Annotated[int, typer.Option(min=2, max=100000, help="Training connectors to collect on.")] = 1650,
     episodes: Annotated[int, typer.Option(min=1, max=1000, help="Episodes of each.")] = 3,
+    rollouts: Annotated[
+        int,
+        typer.Option(min=0, max=100000, help="Connectors on which the new policy acts, to train the reward model on."),
+    ] = 1000,
     validation_episodes: Annotated[
         int, typer.Option(min=1, max=1000, help="Episodes of each validation connector, to choose the threshold on.")
     ] = 24,
@@ -80,13 +86,13 @@ def pretrain_command(
     """
     from skillcore.cell_config import load_cell
     from skillcore.config import load_yaml
-    from skillcore.episodes import EpisodeStore, ReplayCache
+    from skillcore.episodes import ReplayCache
     from skillcore.errors import InputError
     from skillcore.home import folder
     from skillcore.learning.bundles import PRETRAINED, about, load_bundle, new_card, next_folder, save_bundle
-    from skillcore.learning.collect import Assignment, collect
+    from skillcore.learning.datasets import Collection, open_dataset
     from skillcore.learning.job import control_of
-    from skillcore.learning.pretrain import pretrain
+    from skillcore.learning.pretrain import Pretraining
     from skillcore.learning.recipe import Recipe, choose_device, completed
 
     began = time.monotonic()
@@ -94,8 +100,8 @@ def pretrain_command(
     chosen_device = choose_device(device)
     chosen = Recipe() if recipe is None else load_yaml(recipe, Recipe)
     cells = [load_cell(name, registry) for name in cell or ["sim", "sim_b"]]
-    config = cells[0].config
-    if any(control_of(one) != control_of(cells[0]) for one in cells):
+    control, size = control_of(cells[0]), cells[0].config.views.size_px
+    if any(control_of(one) != control for one in cells):
         raise InputError("the cells mean different things by an action", cure="give them the same `control` section")
     if out is not None and out.exists():
         raise InputError(f"{out}: already exists", cure="give the name of a new folder")
@@ -106,48 +112,43 @@ def pretrain_command(
         same = ("representation", "learner", "training")
         chosen = chosen.model_copy(update={name: getattr(made_with, name) for name in same})
     chosen = completed(chosen, registry)
-    without = tuple(skill.validation)
-    files = tuple(str(one.file) for one in cells)
-    root = folder("datasets")
-    validation = root / f"{skill.name}-validation-seed{seed}"
     typer.echo(f"pretraining {skill.name} on {chosen_device}, seed {seed}")
-    if data:
-        folders = list(data)
-    else:
-        folders = [root / f"{skill.name}-{connectors}x{episodes}-seed{seed}"]
-        typer.echo(f"collecting on {connectors} connectors: {folders[0]}")
-        collect(Assignment(skill.name, files, episodes, seed, connectors, without), folders[0], report=_collecting())
-    typer.echo(f"collecting on {len(without)} validation connectors: {validation}")
-    held_back = Assignment(skill.name, files, validation_episodes, seed + 1, names=without)
-    collect(held_back, validation, report=_collecting())
-
-    size = config.views.size_px
-    caches = []
-    for place in [*folders, validation]:
-        with EpisodeStore(place, create=False) as store:
-            caches.append((ReplayCache.open(store, size_px=size), store.dataset_hash(), place))
-    if len(folders) > 1:
-        raise InputError("--data: one folder at a time", cure="collect into one folder")
-    (training, data_hash, _), (unseen, _, _) = caches
-    made = pretrain(
-        chosen,
-        registry,
-        training,
-        unseen,
-        seed=seed,
-        device=chosen_device,
-        report=_training,
-        policy=kept,
+    collection = Collection(
+        folder("datasets"), skill, tuple(str(one.file) for one in cells), size, seed, announce=_collecting
     )
+    shown = [open_dataset(place, size_px=size) for place in data or ()]
+    if not data:
+        shown.append(collection.demonstrations(connectors, episodes))
+    unseen = [collection.validation(validation_episodes)]
+    work = Pretraining(
+        chosen, registry, ReplayCache.joined([one.cache for one in shown]), seed=seed, device=chosen_device,
+        report=_training,
+    )  # fmt: skip
+    about_all: dict[str, Any] = {
+        "skill": skill.name,
+        "recipe": chosen,
+        "views": work.views,
+        "size_px": size,
+        "control": control,
+    }
+    if kept is None:
+        work.policy()
+    else:
+        work.keep(kept)
+    if rollouts:
+        # Other processes act by it, so that it must lie somewhere; its reward model is not trained yet.
+        with tempfile.TemporaryDirectory(dir=_made(folder("datasets"))) as temporary:
+            policy = Path(temporary) / "policy"
+            save_bundle(policy, new_card(reward={"threshold": 1.0}, **about_all), work.brain, None)
+            shown.append(collection.rollouts(policy, rollouts, first=connectors))
+            unseen.append(collection.validation(validation_episodes, policy))
+    training = ReplayCache.joined([one.cache for one in shown])
+    made = work.reward_model(training, ReplayCache.joined([one.cache for one in unseen]))
     card = new_card(
-        skill=skill.name,
-        recipe=chosen,
-        views=int(training.images.shape[1]),
-        size_px=size,
-        control=control_of(cells[0]),
+        **about_all,
         reward=made.reward,
         data={
-            "hash": data_hash,
+            "hashes": [one.hash for one in shown],
             "episodes": training.episodes,
             "frames": training.frames,
             "variants": len(set(training.variants)),
@@ -179,8 +180,14 @@ def _summary(figures: dict[str, Any], reward: dict[str, Any]) -> list[str]:
     ]
 
 
-def _collecting() -> Callable[[int, int, int], None]:
+def _made(place: Path) -> Path:
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def _collecting(what: str) -> Callable[[int, int, int], None]:
     """Tells how collecting goes: a line now and then."""
+    typer.echo(f"collecting: {what}")
     began, last = time.monotonic(), [0.0]
 
     def report(episodes: int, total: int, steps: int) -> None:

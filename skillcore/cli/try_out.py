@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,11 +16,36 @@ from skillcore.cli.options import (
     Seed,
     SkillName,
     check_scenario,
-    load_cell_named,
     load_skill,
     open_bundle,
     say_where,
 )
+
+if TYPE_CHECKING:
+    from skillcore.cell_config import LoadedCell
+    from skillcore.learning.bundles import Bundle
+    from skillcore.skill import Skill, Variant
+
+
+def _prepared(
+    command: str, skill_name: str, connector: str, cell: str, seed: int, device: str, bundle: str, scenario: str
+) -> tuple[Skill, Variant, LoadedCell, Bundle, Path]:
+    """What both commands begin with: what was named, checked to go together, and a new folder for the run."""
+    from skillcore.cell_config import load_cell
+    from skillcore.learning.bundles import about
+    from skillcore.learning.job import check_fit
+    from skillcore.learning.runs import new_run
+
+    skill, registry = load_skill(skill_name)
+    check_scenario(skill, scenario)
+    variant = skill.variant(connector)
+    loaded = load_cell(cell, registry)
+    found, _ = open_bundle(skill, registry, wanted=bundle, variant=variant, device=device)
+    check_fit(found, loaded, skill)
+    settings = {"cell": str(loaded.file), "seed": seed, "bundle": str(found.folder)}
+    run = new_run(command, skill.name, variant.name, settings)
+    typer.echo(f"bundle: {found.folder} ({about(found.card)})")
+    return skill, variant, loaded, found, run
 
 
 def eval_command(
@@ -37,20 +63,12 @@ def eval_command(
     from skillcore.cell import open_cell
     from skillcore.cli.output import console
     from skillcore.episodes import EpisodeStore
-    from skillcore.learning.bundles import about, as_json
-    from skillcore.learning.job import Plan, check_fit, make_task, template_of, test_policy
-    from skillcore.learning.runs import RESULTS, new_run
+    from skillcore.learning.job import Plan, make_task, template_of, test_policy
+    from skillcore.learning.runs import RESULTS
     from skillcore.reports.console import LiveConsole
+    from skillcore.storage import write_json_durably
 
-    skill, registry = load_skill(skill_name)
-    check_scenario(skill, scenario)
-    variant = skill.variant(connector)
-    loaded = load_cell_named(cell, registry)
-    found, _ = open_bundle(skill, registry, wanted=bundle, variant=variant, device=device)
-    check_fit(found, loaded, skill)
-    settings = {"cell": str(loaded.file), "seed": seed, "bundle": str(found.folder)}
-    run = new_run("eval", skill.name, variant.name, settings)
-    typer.echo(f"bundle: {found.folder} ({about(found.card)})")
+    skill, variant, loaded, found, run = _prepared("eval", skill_name, connector, cell, seed, device, bundle, scenario)
     plan = Plan(scenario=scenario, acceptance=trials, gate=gate)
     with (
         LiveConsole(console(), f"testing {variant.name}") as live,
@@ -60,7 +78,7 @@ def eval_command(
         task = make_task(skill, opened, variant, found.brain, scenario, seed)
         template = template_of(skill, opened, variant, found.brain, plan, "acceptance")
         result = test_policy(task, found.brain, template, trials=trials, seed=seed, store=store, watcher=live)
-    as_json(run / RESULTS, {"acceptance": result.as_json(), "gate": gate, "scenario": scenario})
+    write_json_durably(run / RESULTS, {"acceptance": result.as_json(), "gate": gate, "scenario": scenario})
     typer.echo(f"success                  {result.success}")
     typer.echo(f"success not seen         {result.false_negatives}")
     typer.echo(f"failure taken for one    {result.false_positives}")
@@ -85,21 +103,11 @@ def run_command(
     """
     from skillcore.cell import open_cell
     from skillcore.episodes import EpisodeStore
-    from skillcore.learning.bundles import about
     from skillcore.learning.evaluate import TrialResult, evaluate
-    from skillcore.learning.job import Plan, check_fit, make_task, template_of
+    from skillcore.learning.job import Plan, make_task, template_of
     from skillcore.learning.rollout import PolicyActor
-    from skillcore.learning.runs import new_run
 
-    skill, registry = load_skill(skill_name)
-    check_scenario(skill, scenario)
-    variant = skill.variant(connector)
-    loaded = load_cell_named(cell, registry)
-    found, _ = open_bundle(skill, registry, wanted=bundle, variant=variant, device=device)
-    check_fit(found, loaded, skill)
-    settings = {"cell": str(loaded.file), "seed": seed, "bundle": str(found.folder)}
-    run = new_run("run", skill.name, variant.name, settings)
-    typer.echo(f"bundle: {found.folder} ({about(found.card)})")
+    skill, variant, loaded, found, run = _prepared("run", skill_name, connector, cell, seed, device, bundle, scenario)
     if found.card.variant != variant.name:
         cure = f"skill learn {skill.name} --connector {connector}"
         typer.echo(f"note: this bundle has not practised {variant.name}: {cure}")

@@ -25,6 +25,7 @@ from skillcore.episodes.cache_files import (
     COLUMNS,
     META,
     CacheContent,
+    JoinedImages,
     Part,
     gather_in_memory,
     part_of,
@@ -36,7 +37,7 @@ from skillcore.episodes.index import EpisodeRow, Filters, choices_of
 from skillcore.episodes.store import EpisodeStore
 from skillcore.errors import EpisodeError
 from skillcore.storage import exclusive, make_folder_durably
-from skillcore.types import Episode, Observation
+from skillcore.types import PAST, Episode, Observation, Past
 
 Progress = Callable[[int, int], None]
 """Called with the number of episodes done and the number of all."""
@@ -106,6 +107,12 @@ class ReplayCache:
     def observations(self, frames: NDArray[np.integer[Any]]) -> Observation:
         """A batch of observations at the frames (batch,) given; copies, so they may be changed."""
         return Observation(images=self.images[frames], pose=self.pose[frames], wrench=self.wrench[frames])
+
+    def past(self, frames: NDArray[np.integer[Any]]) -> Past:
+        """What came before the frames (batch,) given, within their episodes; copies."""
+        first = self.episode_starts[self.episode[frames]]
+        before = np.maximum(frames[:, None] - np.arange(1, PAST + 1), first[:, None])
+        return Past(pose=self.pose[before], wrench=self.wrench[before])
 
     @classmethod
     def open(
@@ -182,6 +189,22 @@ class ReplayCache:
         make_folder_durably(folder.parent)
         write_cache(folder, parts, shape, about={"sources": [["", ""]] * len(episodes)})
         return cls.load(folder)
+
+    @classmethod
+    def joined(cls, caches: Sequence[ReplayCache]) -> Self:
+        """Several caches as one, their episodes one after the other. Images stay where they are.
+
+        Raises EpisodeError if there is none, or images differ in form.
+        """
+        shapes = sorted({cache.images.shape[1:] for cache in caches})
+        if len(shapes) != 1:
+            found = " and ".join(str(shape) for shape in shapes) or "none"
+            raise EpisodeError(f"datasets of one shape of images can be joined, and these are of {found}")
+        columns = {name: np.concatenate([getattr(cache, name) for cache in caches]) for name in COLUMNS}
+        images: Any = JoinedImages([cache.images for cache in caches])
+        lengths = [int(length) for cache in caches for length in np.diff(cache.episode_starts)]
+        infos = [info for cache in caches for info in cache.infos]
+        return cls(CacheContent(images, columns, lengths, infos, [name for cache in caches for name in cache.ids]))
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -12,7 +12,7 @@ import json
 import math
 import secrets
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,27 @@ class CacheContent:
     lengths: list[int]
     infos: list[EpisodeInfo]
     ids: list[str]
+
+
+class JoinedImages:
+    """Images of several caches, one after the other, read as the array that they would make together."""
+
+    def __init__(self, parts: Sequence[Image]) -> None:
+        self._parts = parts
+        self._starts = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
+        self.shape: tuple[int, ...] = (int(self._starts[-1]), *parts[0].shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, frames: NDArray[np.integer[Any]]) -> Image:
+        """(batch, views, H, W, 3), a copy, of the frames (batch,) given."""
+        found = np.empty((len(frames), *self.shape[1:]), np.uint8)
+        owner = np.searchsorted(self._starts, frames, side="right") - 1
+        for number, part in enumerate(self._parts):
+            own = owner == number
+            found[own] = part[frames[own] - self._starts[number]]
+        return found
 
 
 def part_of(episode: Episode, size_px: int | None) -> Part:

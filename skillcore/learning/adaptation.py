@@ -14,7 +14,6 @@ by the copy's. The policy never sees where in the cell it is: it goes by what it
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ from torch.nn import functional
 from skillcore.learning.images import Augmentation, as_input
 from skillcore.learning.perception import Perception, encoded_way
 from skillcore.learning.weights import LEARNER, load_learner, save_learner
-from skillcore.types import Episode, Image, Pose
+from skillcore.types import Array, Episode, Image, Pose
 
 LEARNING_RATE = 3e-4
 BATCH = 64
@@ -48,7 +47,7 @@ class WayAdapter:
         self._optimizer = torch.optim.AdamW(
             self._network.module.parameters(), lr=LEARNING_RATE, weight_decay=1e-3, fused=True
         )
-        self._episodes: list[Episode] = []
+        self._seen = Hindsight()
         self.active = False
 
     @torch.no_grad()
@@ -64,15 +63,15 @@ class WayAdapter:
 
     def add(self, episode: Episode) -> None:
         """A trial to learn from, once success has been met."""
-        self._episodes.append(episode)
+        self._seen.add(episode)
 
     def learn(self, rng: np.random.Generator, steps: int = STEPS) -> None:
         """Trains on the labels there are; does nothing before the first success."""
-        labels = hindsight(self._episodes)
+        labels = self._seen.labels()
         if labels is None:
             return
-        targets, weights = torch.from_numpy(labels[0]), labels[1]
-        images = np.concatenate([episode.images for episode in self._episodes])
+        targets, weights = torch.from_numpy(labels[0]).to(self._device), labels[1]
+        images = self._seen.images
         cumulated = np.cumsum(weights / weights.sum())
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
         augmentation = Augmentation()
@@ -81,8 +80,7 @@ class WayAdapter:
             rows = np.minimum(np.searchsorted(cumulated, rng.random(BATCH), side="right"), len(images) - 1)
             inputs = augmentation(as_input(images[rows], self._device), generator)
             way = module.way(self._network.representation.encode(inputs))
-            wanted = targets[torch.from_numpy(rows)].to(self._device)
-            loss = functional.smooth_l1_loss(way[:, :ADAPTED], wanted[:, :ADAPTED], beta=0.1)
+            loss = functional.smooth_l1_loss(way[:, :ADAPTED], targets[torch.from_numpy(rows)], beta=0.1)
             self._optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
@@ -106,30 +104,50 @@ class WayAdapter:
             self.active = True
 
 
-def hindsight(episodes: Sequence[Episode]) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
-    """Labels of all frames of some trials on one installation: the encoded way (frames, 4), and how much each counts.
+class Hindsight:
+    """All frames of some trials on one installation, and what success teaches about them."""
 
-    None before the first success.
-    """
-    seats = [
-        _start(episode) @ Pose.from_rotvec(episode.pose[-1, :3], episode.pose[-1, 3:])
-        for episode in episodes
-        if episode.terminated
-    ]
-    if not seats:
-        return None
-    # Only the position is averaged; yaw is not adapted, so any success's rotation serves.
-    middle = Pose(np.mean([seat.position_m for seat in seats], axis=0), seats[-1].rotation)
-    ways, weights = [], []
-    for episode in episodes:
+    def __init__(self) -> None:
+        self._images: Image = np.zeros((0, 0, 0, 0, 3), np.uint8)
+        self._frames = 0
+        self._trials: list[tuple[Array, Array, bool]] = []
+
+    @property
+    def images(self) -> Image:
+        """(frames, views, H, W, 3) uint8; not to be written to."""
+        return self._images[: self._frames]
+
+    def add(self, episode: Episode) -> None:
+        """One more trial."""
         start = _start(episode)
-        own = start @ Pose.from_rotvec(episode.pose[-1, :3], episode.pose[-1, 3:])
-        seat = own if episode.terminated else middle
-        ways.append(
-            [((start @ Pose.from_rotvec(pose[:3], pose[3:])).inverse() @ seat).as_vector() for pose in episode.pose]
-        )
-        weights.append(np.full(len(episode.pose), 1.0 if episode.terminated else OTHERS_WEIGHT))
-    return encoded_way(np.concatenate(ways).astype(np.float32)), np.concatenate(weights)
+        tcps = [start @ Pose.from_rotvec(pose[:3], pose[3:]) for pose in episode.pose]
+        positions = np.stack([tcp.position_m for tcp in tcps])
+        self._trials.append((positions, np.stack([tcp.rotation for tcp in tcps]), episode.terminated))
+        needed = self._frames + len(tcps)
+        if needed > len(self._images):
+            # Room for twice as much each time, so that adding stays cheap however long practice lasts.
+            room = np.empty((2 * needed, *episode.images.shape[1:]), np.uint8)
+            if self._frames:
+                room[: self._frames] = self.images
+            self._images = room
+        self._images[self._frames : needed] = episode.images
+        self._frames = needed
+
+    def labels(self) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
+        """The encoded way x, y, z (frames, 3) of all frames, and how much each counts. None before the first
+        success."""
+        seats = [positions[-1] for positions, _, succeeded in self._trials if succeeded]
+        if not seats:
+            return None
+        middle = np.mean(seats, axis=0)
+        lengths = [len(positions) for positions, _, _ in self._trials]
+        succeeded = np.array([one[2] for one in self._trials])
+        seat = np.stack([positions[-1] if won else middle for positions, _, won in self._trials])
+        positions = np.concatenate([one[0] for one in self._trials])
+        rotations = np.concatenate([one[1] for one in self._trials])
+        way = np.zeros((len(positions), 6), np.float32)
+        way[:, :3] = np.einsum("nij,ni->nj", rotations, np.repeat(seat, lengths, axis=0) - positions)
+        return encoded_way(way)[:, :ADAPTED], np.repeat(np.where(succeeded, 1.0, OTHERS_WEIGHT), lengths)
 
 
 def _start(episode: Episode) -> Pose:

@@ -12,7 +12,6 @@ Bundles of one skill and variant lie side by side, numbered; a new one never tou
 
 from __future__ import annotations
 
-import json
 import platform
 import re
 from collections.abc import Mapping
@@ -243,8 +242,3 @@ def _packages() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def as_json(path: Path, value: Any) -> None:
-    """Writes a JSON file durably. Raises StorageError."""
-    write_durably(path, (json.dumps(value, indent=2) + "\n").encode())

@@ -1,4 +1,8 @@
-"""Offline data: a demonstrator that knows the truth, on many variants, several processes at once."""
+"""Offline data: a demonstrator that knows the truth, or a policy, on many variants, several processes at once.
+
+A demonstrator shows how it is done. What a policy runs into is seen only when it acts: places beside the goal that its
+eyes take for the goal, and pressing on where it has arrived. A reward model must know both.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from skillcore.cell import Cell, open_cell
 from skillcore.cell_config import load_cell
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import DeviceError, SkillcoreError
-from skillcore.learning.rewarding import NeverJudge
-from skillcore.learning.rollout import DemonstratorActor, run_episode
+from skillcore.learning.bundles import load_bundle
+from skillcore.learning.recipe import Brain
+from skillcore.learning.rollout import Actor, DemonstratorActor, PolicyActor, run_episode
 from skillcore.learning.seeds import rng_for, seed_for
 from skillcore.parts import Context
 from skillcore.plugins import Registry
@@ -27,13 +34,16 @@ from skillcore.types import Episode, EpisodeInfo
 MAX_STEPS = 26
 STEPS_AFTER_SUCCESS = 4
 """What success looks like, and nearly success: the demonstrator draws back a little and seats the plug again."""
+POLICY_STEPS_AFTER_SUCCESS = 10
+"""A policy knows of no success and goes on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """What is to be collected: `episodes` of each variant, on one of the cells in turn.
 
-    variants: how many, with what seed they are drawn, and which are left out; or `names` of single ones.
+    variants: how many, from which number on, with what seed they are drawn, and which are left out; or `names` of
+    single ones. policy: folder of a bundle whose policy acts, every other time with noise; "" for the demonstrator.
     """
 
     skill: str
@@ -41,6 +51,8 @@ class Assignment:
     episodes: int
     seed: int
     count: int = 0
+    first: int = 0
+    policy: str = ""
     without: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
 
@@ -53,14 +65,15 @@ class Assignment:
         """One of them. Raises UnknownNameError for a name that is none."""
         if self.names:
             return skill.variant(self.names[index])
-        return skill.training_variant(index, seed=self.seed, without=self.without)
+        return skill.training_variant(self.first + index, seed=self.seed, without=self.without)
 
 
 class _Stopping:
     """Ends an episode some steps after its first success."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, steps: int) -> None:
         self._task = task
+        self._steps = steps
         self._after = 0
 
     def start(self) -> None:
@@ -70,13 +83,23 @@ class _Stopping:
         truth = self._task.truth()
         if truth is not None and (truth.success or self._after):
             self._after += 1
-        return float("nan"), self._after > STEPS_AFTER_SUCCESS
+        return float("nan"), self._after > self._steps
 
 
 def collect_variant(
-    skill: Skill, task: Task, variant: Variant, *, cell_name: str, episodes: int, seed: int
+    skill: Skill,
+    task: Task,
+    variant: Variant,
+    *,
+    cell_name: str,
+    episodes: int,
+    seed: int,
+    policy: Brain | None = None,
 ) -> list[Episode]:
-    """Episodes of one variant, each with a look of its own. Those that end in a fault of the arm are left out."""
+    """Episodes of one variant, each with a look of its own. Those that end in a fault of the arm are left out.
+
+    policy: who acts; without it the skill's demonstrator.
+    """
     found = []
     for number in range(episodes):
         task.change_look(seed_for(seed, f"look of {variant.name}", number))
@@ -85,19 +108,24 @@ def collect_variant(
             variant=variant.name,
             cell=cell_name,
             seed=seed_for(seed, f"collect {variant.name}", number),
-            source="collect",
+            source="collect" if policy is None else "rollout",
             outcome="timeout",
             trial=number,
             scenario=COLLECTING,
         )
-        demonstrator = skill.demonstrator(task.cell, variant, rng_for(seed, f"demonstrate {variant.name}", number))
+        rng = rng_for(seed, f"demonstrate {variant.name}", number)
+        actor: Actor
+        if policy is None:
+            actor = DemonstratorActor(skill.demonstrator(task.cell, variant, rng))
+        else:
+            actor = PolicyActor(policy, rng if number % 2 else None)
         try:
-            episode = run_episode(task, DemonstratorActor(demonstrator), info, labelled=True)
+            episode = run_episode(task, actor, info, labelled=True)
         except DeviceError:
             # A plug that is torn at may trip the arm; a demonstrator's mishap is no news.
             task.cell.recover()
             continue
-        # A demonstration goes on after success, so that how it ended is no reward: the labels are.
+        # An episode goes on after success, so that how it ended is no reward: the labels are.
         episode.reward[:] = episode.success[1:] == 1
         found.append(episode)
     return found
@@ -117,7 +145,7 @@ def collect(
     so a real one is collected on by one. Raises what a worker raised.
     """
     with EpisodeStore(folder) as store:
-        have = frozenset(row.variant for row in store.rows(source="collect"))
+        have = frozenset(row.variant for row in store.rows())
     registry = Registry.discover()
     skill: Skill = registry.make("skills", assignment.skill, {}, Context(name=assignment.skill))
     for index in range(len(assignment.names)):
@@ -173,6 +201,10 @@ def _work(
         registry = Registry.discover()
         skill: Skill = registry.make("skills", assignment.skill, {}, Context(name=assignment.skill))
         cells = [load_cell(cell, registry) for cell in assignment.cells]
+        policy = None
+        if assignment.policy:
+            torch.set_num_threads(1)
+            policy = load_bundle(Path(assignment.policy), registry, device="cpu").brain
         instance = f"collecting-{rank}" if workers else ""
         own = range(rank, assignment.variants, max(1, workers))
         with EpisodeStore(folder) as store:
@@ -185,7 +217,7 @@ def _work(
                         if stop.is_set():
                             return
                         variant = assignment.variant(skill, index)
-                        episodes = [] if variant.name in have else _episodes(assignment, skill, cell, variant)
+                        episodes = [] if variant.name in have else _episodes(assignment, skill, cell, variant, policy)
                         if episodes:
                             store.append_many(episodes)
                         news.put((assignment.episodes, sum(episode.steps for episode in episodes)))
@@ -193,10 +225,13 @@ def _work(
         news.put(error)
 
 
-def _episodes(assignment: Assignment, skill: Skill, cell: Cell, variant: Variant) -> list[Episode]:
+def _episodes(
+    assignment: Assignment, skill: Skill, cell: Cell, variant: Variant, policy: Brain | None
+) -> list[Episode]:
     seed = seed_for(assignment.seed, f"specimen of {variant.name}")
-    task = skill.task(cell, variant, scenario=COLLECTING, seed=seed, judge=NeverJudge(), max_steps=MAX_STEPS)
-    task.judge = _Stopping(task)
+    steps = MAX_STEPS if policy is None else skill.max_steps
+    task = skill.task(cell, variant, scenario=COLLECTING, seed=seed, judge=None, max_steps=steps)
+    task.judge = _Stopping(task, STEPS_AFTER_SUCCESS if policy is None else POLICY_STEPS_AFTER_SUCCESS)
     return collect_variant(
-        skill, task, variant, cell_name=cell.name, episodes=assignment.episodes, seed=assignment.seed
+        skill, task, variant, cell_name=cell.name, episodes=assignment.episodes, seed=assignment.seed, policy=policy
     )

@@ -11,7 +11,7 @@ from skillcore.cell import Cell, open_cell
 from skillcore.cell_config import LoadedCell
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import BundleError
-from skillcore.learning.bundles import Bundle, Card, as_json, new_card, next_folder, save_bundle
+from skillcore.learning.bundles import Bundle, Card, new_card, next_folder, save_bundle
 from skillcore.learning.evaluate import Evaluation, Rate, TrialResult, evaluate
 from skillcore.learning.practice import Practice, TrialReport
 from skillcore.learning.recipe import Brain
@@ -20,12 +20,12 @@ from skillcore.learning.rollout import PolicyActor
 from skillcore.learning.runs import RESULTS
 from skillcore.learning.seeds import seed_for
 from skillcore.skill import Skill, Variant
+from skillcore.storage import write_json_durably
 from skillcore.task import Task
 from skillcore.types import EpisodeInfo
 
 ENOUGH_IN_A_ROW = 40
 """Practice ends early after so many trials in a row that the reward model took for successes."""
-RECENT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ def learn(
     place = next_folder(bundles, skill.name, variant.name)
     figures = figures_of(outcome, plan)
     save_bundle(place, _card(bundle, loaded, variant, figures, seed, command), brain, bundle.prior, resumable=True)
-    as_json(folder / RESULTS, {**figures, "accepted": accepted, "bundle": str(place)})
+    write_json_durably(folder / RESULTS, {**figures, "accepted": accepted, "bundle": str(place)})
     return replace(outcome, bundle=place)
 
 

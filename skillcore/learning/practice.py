@@ -40,6 +40,9 @@ from skillcore.task import Task
 from skillcore.types import Episode, EpisodeInfo
 
 STATE = "state.json"
+WAYS = "ways.safetensors"
+REFRESHED = 8
+"""Trials looked at anew after each trial; all of them every time would take longer the longer practice lasts."""
 _CURE = "begin anew, without --resume"
 
 
@@ -75,7 +78,9 @@ class Practice:
         self._folder = folder / "practice"
         self._store = EpisodeStore(folder / "episodes")
         self._seed = seed
+        self._saved = {row.trial: row.id for row in self._store.rows(source="practice")}
         self._trials: list[_Trial] = []
+        self._ways = brain.perception.way_columns
         brain.adapter = WayAdapter(brain.perception) if adapt else None
         self.results: list[TrialResult] = []
         brain.learner.begin_practice(prior)
@@ -106,7 +111,7 @@ class Practice:
                             lesson.end()
                         features = self._seen_again(episode)
                     self.results.append(TrialResult.of(episode, trial))
-                    self._trials.append(_Trial(episode, features))
+                    self._trials.append(_Trial(episode, features, features))
                     lesson = _Lesson(self, thread.submit(self._learn, trial), trial, report)
             finally:
                 if lesson is not None:
@@ -130,14 +135,23 @@ class Practice:
             return {}
         if brain.adapter is not None:
             brain.adapter.learn(rng_for(self._seed, "adapting", trial))
-        met = Transitions.joined([one.transitions(brain) for one in self._trials])
+        self._refresh(trial)
+        met = Transitions.joined([one.transitions() for one in self._trials])
         return brain.learner.learn(met, rng=rng_for(self._seed, "learning", trial), steps=episode.steps)
+
+    def _refresh(self, trial: int) -> None:
+        """Looks anew at the images of this trial and of some earlier ones, in turn, with the adapted estimate."""
+        count = len(self._trials)
+        earlier = {(trial * REFRESHED + number) % count for number in range(REFRESHED)}
+        for number in sorted(earlier | {count - 1}):
+            one = self._trials[number]
+            one.adapted = self._brain.adapted(one.features, one.episode.images)
 
     # --- going on where it ended ---
 
     def _saved_episode(self, trial: int) -> Episode | None:
-        found = [row.id for row in self._store.rows(source="practice") if row.trial == trial]
-        return self._store.read(found[-1]) if found else None
+        saved = self._saved.get(trial)
+        return None if saved is None else self._store.read(saved)
 
     def _seen_again(self, episode: Episode) -> NDArray[np.float32]:
         # One frame at a time, as when it was acted on: batches of other sizes round differently.
@@ -149,9 +163,11 @@ class Practice:
         """Writes down the state after a trial."""
         features = torch.from_numpy(self._trials[trial].features)
         save_tensors(self._folder / f"trial_{trial + 1:04d}.safetensors", {"features": features})
+        ways = np.concatenate([one.adapted[:, self._ways] for one in self._trials[: trial + 1]])
         place = self._folder / f"{trial + 1:04d}"
         shutil.rmtree(place, ignore_errors=True)
         make_folder_durably(place)
+        save_tensors(place / WAYS, {"ways": torch.from_numpy(ways)})
         self._brain.learner.save(place)
         if self._brain.adapter is not None:
             self._brain.adapter.save(place)
@@ -177,6 +193,7 @@ class Practice:
             self._trials = [self._load_trial(trial) for trial in range(finished)]
             if finished:
                 place = self._folder / f"{finished:04d}"
+                self._load_ways(place / WAYS)
                 self._brain.learner.load(place)
                 if adapter is not None:
                     adapter.load(place)
@@ -186,6 +203,16 @@ class Practice:
             for trial in self._trials:
                 adapter.add(trial.episode)
 
+    def _load_ways(self, path: Path) -> None:
+        ways = load_tensors(path).get("ways")
+        lengths = [len(one.features) for one in self._trials]
+        if ways is None or ways.shape != (sum(lengths), self._ways.stop - self._ways.start):
+            raise BundleError(f"{path}: damaged: its shapes do not fit")
+        parts = np.split(ways.numpy(), np.cumsum(lengths)[:-1])
+        for one, part in zip(self._trials, parts, strict=True):
+            one.adapted = one.features.copy()
+            one.adapted[:, self._ways] = part
+
     def _load_trial(self, trial: int) -> _Trial:
         path = self._folder / f"trial_{trial + 1:04d}.safetensors"
         features = load_tensors(path).get("features")
@@ -194,20 +221,21 @@ class Practice:
             raise BundleError(f"{self._store.folder}: the episode of trial {trial + 1} is missing")
         if features is None or features.shape != (episode.steps + 1, self._brain.perception.feature_dim):
             raise BundleError(f"{path}: damaged: its shapes do not fit")
-        return _Trial(episode, features.numpy())
+        return _Trial(episode, features.numpy(), features.numpy())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Trial:
-    """A trial and its features (steps + 1, feature_dim), as they were before the way was adapted."""
+    """A trial and its features (steps + 1, feature_dim), as they were before the way was adapted, and with the way as
+    it was estimated when the trial was last looked at."""
 
     episode: Episode
     features: NDArray[np.float32]
+    adapted: NDArray[np.float32]
 
-    def transitions(self, brain: Brain) -> Transitions:
+    def transitions(self) -> Transitions:
         episode = self.episode
-        features = brain.adapted(self.features, episode.images)
-        return Transitions.of_episode(features, episode.action, episode.reward, succeeded=episode.terminated)
+        return Transitions.of_episode(self.adapted, episode.action, episode.reward, succeeded=episode.terminated)
 
 
 class _Lesson:

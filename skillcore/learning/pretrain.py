@@ -36,67 +36,77 @@ class Pretrained:
     figures: dict[str, Any]
 
 
-def pretrain(
-    recipe: Recipe,
-    registry: Registry,
-    data: ReplayCache,
-    validation: ReplayCache,
-    *,
-    seed: int,
-    device: str,
-    report: Report,
-    policy: Bundle | None = None,
-) -> Pretrained:
-    """Trains representation, reward model and learner, and chooses the reward threshold on `validation`.
+class Pretraining:
+    """Trains a recipe's parts, one after the other: `policy`, or `keep`; then `reward_model`.
 
-    data, validation: labelled episodes of different variants. policy: a bundle whose representation and learner are
-    taken as they are, so that only the reward model is trained. Raises UnknownNameError and ConfigError for the recipe.
+    Raises UnknownNameError and ConfigError for the recipe.
     """
-    _, domains = domains_of(data)
-    _, views, size_px, _, _ = data.images.shape
-    brain = make_brain(recipe, registry, views=ViewShape(views, size_px, domains), device=device)
-    seconds: dict[str, float] = {}
 
-    def timed(stage: str, work: Callable[[Progress], Any]) -> Any:
-        begun = time.monotonic()
-        result = work(report(stage))
-        seconds[stage] = round(time.monotonic() - begun, 1)
-        return result
+    def __init__(
+        self, recipe: Recipe, registry: Registry, data: ReplayCache, *, seed: int, device: str, report: Report
+    ) -> None:
+        self._recipe, self._registry, self._data = recipe, registry, data
+        self._seed, self._device, self._report = seed, device, report
+        self._seconds: dict[str, float] = {}
+        self.views = int(data.images.shape[1])
+        self.brain = self._make_brain(data)
+        self.prior = Transitions.none(self.brain.perception.feature_dim)
 
-    if policy is None:
-        timed(
+    def policy(self) -> None:
+        """Trains the representation, and on its features the learner."""
+        recipe, data, brain, seed = self._recipe, self._data, self.brain, self._seed
+        self._timed(
             "representation",
             lambda progress: brain.perception.fit(
                 data, schedule=recipe.training.schedule, seed=seed_for(seed, "representation"), progress=progress
             ),
         )
-    else:
-        brain.perception, brain.learner = policy.brain.perception, policy.brain.learner
-    timed(
-        "reward model",
-        lambda progress: brain.reward_model.fit(
-            data,
-            seed=seed_for(seed, "reward model"),
-            progress=progress,
-            start=brain.perception.representation if recipe.warm_reward_model else None,
-        ),
-    )
-    reward, reward_figures = choose_threshold(brain.reward_model, validation, recipe.false_positives)
-    if policy is None:
-        features = timed("features", lambda progress: features_of(brain.perception, data, progress))
+        features = self._timed("features", lambda progress: features_of(brain.perception, data, progress))
         prior = Transitions.of_labels(features, data)
-        timed(
+        self._timed(
             "learner",
             lambda progress: brain.learner.pretrain(prior, seed=seed_for(seed, "learner"), progress=progress),
         )
-    else:
-        prior = policy.prior
-    figures = {
-        "reward model on validation variants": reward_figures,
-        "estimate of the way on validation variants": way_errors(brain.perception, validation),
-        "seconds": seconds,
-    }
-    return Pretrained(brain, _sample(prior, recipe.prior_frames, rng_for(seed, "prior")), reward, figures)
+        self.prior = _sample(prior, recipe.prior_frames, rng_for(seed, "prior"))
+
+    def keep(self, bundle: Bundle) -> None:
+        """Takes representation, learner and offline data of a bundle as they are."""
+        self.brain.perception, self.brain.learner = bundle.brain.perception, bundle.brain.learner
+        self.prior = bundle.prior
+
+    def reward_model(self, data: ReplayCache, validation: ReplayCache) -> Pretrained:
+        """Trains the reward model, and chooses its threshold on `validation`.
+
+        data, validation: labelled episodes of different variants, best of all of a demonstrator and of this policy.
+        """
+        recipe, brain = self._recipe, self.brain
+        # An adversary must know every variant there is.
+        brain.reward_model = self._make_brain(data).reward_model
+        start = brain.perception.representation if recipe.warm_reward_model else None
+        self._timed(
+            "reward model",
+            lambda progress: brain.reward_model.fit(
+                data, seed=seed_for(self._seed, "reward model"), progress=progress, start=start
+            ),
+        )
+        reward, figures = choose_threshold(brain.reward_model, validation, recipe.false_positives)
+        told = {
+            "reward model on validation variants": figures,
+            "estimate of the way on validation variants": way_errors(brain.perception, validation),
+            "seconds": self._seconds,
+        }
+        return Pretrained(brain, self.prior, reward, told)
+
+    def _make_brain(self, data: ReplayCache) -> Brain:
+        _, views, size_px, _, _ = data.images.shape
+        shape = ViewShape(views, size_px, domains_of(data)[1])
+        return make_brain(self._recipe, self._registry, views=shape, device=self._device)
+
+    def _timed(self, stage: str, work: Callable[[Progress], Any]) -> Any:
+        begun = time.monotonic()
+        result = work(self._report(stage))
+        self._seconds[stage] = round(time.monotonic() - begun, 1)
+        return result
 
 
 def features_of(perception: Perception, data: ReplayCache, progress: Progress, batch: int = 512) -> NDArray[np.float32]:
@@ -123,9 +133,10 @@ def choose_threshold(
     names = sorted(set(variants))
     failures = [np.sort(scores[known & ~success & (variants == name)]) for name in names]
 
+    pooled = np.concatenate(failures)
+
     def share_above(threshold: float) -> float:
         shares = [1.0 - np.searchsorted(one, threshold, side="right") / len(one) for one in failures if len(one)]
-        pooled = np.concatenate(failures)
         return max(float(np.mean(shares)), float(np.mean(pooled > threshold)))
 
     candidates = np.unique(np.concatenate([np.linspace(0.5, 0.99, 50), 1.0 - np.logspace(-2, -5, 40)]))
@@ -145,12 +156,8 @@ def choose_threshold(
 
 def scores_of(reward_model: RewardModel, data: ReplayCache, batch: int = 512) -> NDArray[np.float32]:
     """(frames,) the reward model's scores."""
-    return np.concatenate(
-        [
-            reward_model.score(data.observations(np.arange(start, min(start + batch, data.frames))))
-            for start in range(0, data.frames, batch)
-        ]
-    )
+    chunks = np.array_split(np.arange(data.frames), max(1, data.frames // batch))
+    return np.concatenate([reward_model.score(data.observations(chunk), data.past(chunk)) for chunk in chunks])
 
 
 def reward_figures(scores: NDArray[np.float32], data: ReplayCache, threshold: float) -> dict[str, Any]:

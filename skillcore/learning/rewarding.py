@@ -7,12 +7,12 @@ from collections import deque
 import numpy as np
 
 from skillcore.interfaces import RewardModel
-from skillcore.types import Observation
+from skillcore.types import PAST, Observation, Past
 
 AGREEMENT = 2
 WINDOW = 3
 """So many of the last three frames must look like success, the last one among them. A glimpse that deceives seldom
-comes twice; and a plug that is seated looks the part only while it is pressed, which may be every other frame."""
+comes twice; and a plug that is seated feels the part only while it is pressed, which may be every other frame."""
 
 
 class SelfReward:
@@ -22,24 +22,18 @@ class SelfReward:
         self._reward_model = reward_model
         self._agreement = agreement
         self._last: deque[bool] = deque(maxlen=max(WINDOW, agreement))
+        self._before: deque[Observation] = deque(maxlen=PAST)
 
     def start(self) -> None:
         self._last.clear()
+        self._before.clear()
 
     def judge(self, observation: Observation) -> tuple[float, bool]:
-        score = float(self._reward_model.score(batch_of_one(observation))[0])
+        past = past_of(list(self._before) or [observation])
+        score = float(self._reward_model.score(batch_of_one(observation), past)[0])
+        self._before.appendleft(observation)
         self._last.append(score > self._reward_model.threshold)
         return score, self._last[-1] and sum(self._last) >= self._agreement
-
-
-class NeverJudge:
-    """A `Judge` for which no goal is ever reached: offline data goes on after success."""
-
-    def start(self) -> None:
-        """Nothing to prepare."""
-
-    def judge(self, observation: Observation) -> tuple[float, bool]:
-        return float("nan"), False
 
 
 def batch_of_one(observation: Observation) -> Observation:
@@ -48,4 +42,13 @@ def batch_of_one(observation: Observation) -> Observation:
         images=observation["images"][np.newaxis],
         pose=observation["pose"][np.newaxis],
         wrench=observation["wrench"][np.newaxis],
+    )
+
+
+def past_of(before: list[Observation]) -> Past:
+    """A batch of one, from up to `PAST` observations of an episode, the latest first; the earliest is repeated."""
+    filled = before + before[-1:] * (PAST - len(before))
+    return Past(
+        pose=np.stack([one["pose"] for one in filled])[np.newaxis],
+        wrench=np.stack([one["wrench"] for one in filled])[np.newaxis],
     )

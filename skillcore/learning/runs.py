@@ -10,8 +10,7 @@ from typing import Any
 
 from skillcore.errors import InputError
 from skillcore.home import folder
-from skillcore.learning.bundles import as_json
-from skillcore.storage import make_folder_durably
+from skillcore.storage import make_folder_durably, write_json_durably
 
 ABOUT, RESULTS = "run.json", "results.json"
 
@@ -22,7 +21,7 @@ def new_run(command: str, skill: str, variant: str, about: dict[str, Any]) -> Pa
     name = f"{now:%Y%m%d-%H%M%S}-{command}-{skill}-{variant.replace('/', '_')}-{secrets.token_hex(2)}"
     place = folder("runs") / name
     make_folder_durably(place)
-    as_json(
+    write_json_durably(
         place / ABOUT,
         {"command": command, "skill": skill, "variant": variant, "began": now.isoformat(timespec="seconds"), **about},
     )

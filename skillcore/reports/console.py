@@ -31,7 +31,6 @@ class LiveConsole:
         self._stage = ""
         self._planned = 0
         self._results: list[TrialResult] = []
-        self._figures: dict[str, float] = {}
         self._began = time.monotonic()
         self._first = 0
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
@@ -52,7 +51,7 @@ class LiveConsole:
 
     def stage(self, name: str, trials: int, /) -> None:
         self._close_stage()
-        self._stage, self._planned, self._results, self._figures = name, trials, [], {}
+        self._stage, self._planned, self._results = name, trials, []
         self._began, self._first = time.monotonic(), 0
         if self._live is None and trials:
             self._console.print(f"{name}: up to {trials} trials")
@@ -62,7 +61,6 @@ class LiveConsole:
             # Trials of an earlier run come all at once, and say nothing of how long one takes.
             self._first += 1
         self._results.append(result)
-        self._figures = figures
         if self._live is not None:
             self._live.update(self._drawn(), refresh=True)
         elif len(self._results) % LINE_EVERY == 0:

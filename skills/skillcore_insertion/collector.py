@@ -22,8 +22,8 @@ class Collector:
     Within 1 mm of the centre line it moves down, else towards the line; with probability `random` an action is drawn
     at random instead (Nair et al. 2022, arXiv:2210.15206, section IV). Such data hardly shows the states that a
     classifier mistakes for success, so for some steps (share `biased`) the collector aims beside the hole and presses
-    there, and after success it draws the plug back a little and seats it again. And it shows the socket from few sides,
-    so that an episode may begin (with probability `wandering`) with some steps to places all around.
+    there, and after success it presses on, or draws the plug back a little and seats it again. And it shows the socket
+    from few sides, so that an episode may begin (with probability `wandering`) with some steps to places all around.
     """
 
     def __init__(
@@ -54,6 +54,8 @@ class Collector:
             self._lifts -= 1
             return self._lift()
         if truth.success:
+            if rng.random() < 0.5:
+                return self._press()
             self._lifts = int(rng.integers(0, 3))
             return self._lift()
         if self._wanders > 0:
@@ -78,6 +80,12 @@ class Collector:
         """Draws back by anything between nearly nothing and a whole step."""
         action = self._rng.normal(0.0, 0.05, 4)
         action[2] = -(self._rng.uniform(0.0, 1.0) ** 2)
+        return action.astype(np.float32)
+
+    def _press(self) -> NDArray[np.float32]:
+        """Presses on against the stop, as a policy does that does not know yet that it has arrived."""
+        action = self._rng.normal(0.0, 0.1, 4)
+        action[2] = self._rng.uniform(0.0, 1.0)
         return action.astype(np.float32)
 
     def _aim(self, seated_from_tcp: Pose) -> NDArray[np.float32]:

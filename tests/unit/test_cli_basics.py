@@ -294,7 +294,9 @@ def test_an_output_that_is_full_is_told_of() -> None:
 @pytest.mark.parametrize(("fault", "code"), [("interrupt", 130), ("terminate", 143)])
 def test_a_signal_closes_all_devices_and_frees_the_cell(fault: str, code: int, cell_file: Callable[..., str]) -> None:
     program = (
-        "import sys, toy_devices\nfrom skillcore.cli import main\ncode = main()\n"
+        # Tests that run in a shell's background inherit that interrupts are ignored.
+        "import signal, sys, toy_devices\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from skillcore.cli import main\ncode = main()\n"
         "print('closed:', toy_devices.CLOSED)\nsys.exit(code)\n"
     )
     done = run("cell", "check", cell_file(arm=fault), code=program)

@@ -105,7 +105,8 @@ def test_what_was_saved_comes_back(offline: ReplayCache, tmp_path: Path) -> None
     assert saved.packages["skillcore"]
     features = brain.perception.features(observations)
     np.testing.assert_array_equal(found.brain.perception.features(observations), features)
-    np.testing.assert_array_equal(found.brain.reward_model.score(observations), brain.reward_model.score(observations))
+    seen = observations, offline.past(np.arange(5))
+    np.testing.assert_array_equal(found.brain.reward_model.score(*seen), brain.reward_model.score(*seen))
     for one in features:
         acted = found.brain.learner.act(one, explore=None)
         np.testing.assert_array_equal(acted, brain.learner.act(one, explore=None))

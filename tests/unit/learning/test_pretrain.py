@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from skillcore.episodes import ReplayCache
 from skillcore.interfaces import RewardModel
-from skillcore.learning.pretrain import choose_threshold, features_of, pretrain, reward_figures, way_errors
+from skillcore.learning.pretrain import Pretraining, choose_threshold, features_of, reward_figures, way_errors
 from skillcore.learning.recipe import Recipe
 from skillcore.learning.training import silent
 from skillcore.plugins import Registry
-from skillcore.types import Observation
+from skillcore.types import Observation, Past
 
 
 class Known(RewardModel):
@@ -27,7 +27,7 @@ class Known(RewardModel):
     def fit(self, data: ReplayCache, *, seed: int, progress: Any) -> None:
         raise AssertionError("nothing to train")
 
-    def score(self, observations: Observation) -> NDArray[np.float32]:
+    def score(self, observations: Observation, past: Past) -> NDArray[np.float32]:
         return np.asarray(observations["pose"][:, 0])
 
     def save(self, folder: Path) -> None:
@@ -153,8 +153,10 @@ def test_all_parts_are_trained_and_told_of(offline: ReplayCache, unseen: ReplayC
         stages.append(stage)
         return silent
 
-    made = pretrain(RECIPE, Registry.discover(), offline, unseen, seed=1, device="cpu", report=report)
-    assert stages == ["representation", "reward model", "features", "learner"]
+    work = Pretraining(RECIPE, Registry.discover(), offline, seed=1, device="cpu", report=report)
+    work.policy()
+    made = work.reward_model(offline, unseen)
+    assert stages == ["representation", "features", "learner", "reward model"]
     assert set(made.figures["seconds"]) == set(stages)
     assert made.reward["threshold"] == made.brain.reward_model.threshold
     assert made.reward["validation_variants"] == sorted(set(unseen.variants))

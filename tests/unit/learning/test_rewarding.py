@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from skillcore.episodes import ReplayCache
 from skillcore.interfaces import RewardModel
-from skillcore.learning.rewarding import AGREEMENT, NeverJudge, SelfReward, batch_of_one
-from skillcore.types import Observation
+from skillcore.learning.rewarding import AGREEMENT, SelfReward, batch_of_one
+from skillcore.types import PAST, Observation, Past
 
 OBSERVATION = Observation(
     images=np.zeros((2, 8, 8, 3), np.uint8), pose=np.zeros(6, np.float32), wrench=np.ones(6, np.float32)
@@ -27,11 +27,13 @@ class ScriptedRewardModel(RewardModel):
 
     def __init__(self, scores: Iterable[float]) -> None:
         self._scores: Iterator[float] = iter(scores)
+        self.pasts: list[Past] = []
 
     def fit(self, data: ReplayCache, *, seed: int, progress: Any) -> None:
         raise AssertionError("a judge does not train")
 
-    def score(self, observations: Observation) -> NDArray[np.float32]:
+    def score(self, observations: Observation, past: Past) -> NDArray[np.float32]:
+        self.pasts.append(past)
         assert observations["images"].shape == (1, 2, 8, 8, 3)
         return np.array([next(self._scores)], np.float32)
 
@@ -77,12 +79,17 @@ def test_an_episode_begins_without_what_was_seen_in_the_last_one() -> None:
     assert judge.judge(OBSERVATION) == (pytest.approx(0.9), False)
 
 
-def test_the_one_who_never_judges() -> None:
-    judge = NeverJudge()
-    judge.start()
-    score, success = judge.judge(OBSERVATION)
-    assert np.isnan(score)
-    assert not success
+def test_what_came_before_is_told_with_the_latest_first() -> None:
+    model = ScriptedRewardModel([0.0] * 8)
+    judge = SelfReward(model)
+    for _ in range(2):
+        judge.start()
+        for number in range(4):
+            judge.judge({**OBSERVATION, "pose": np.full(6, number, np.float32)})
+    seen = [past["pose"][0, :, 0].tolist() for past in model.pasts]
+    # Where there are too few, the episode's first frame stands in; another episode begins anew.
+    assert seen[:4] == seen[4:] == [[0.0] * PAST, [0.0] * PAST, [1.0, 0.0, 0.0, 0.0], [2.0, 1.0, 0.0, 0.0]]
+    assert model.pasts[0]["wrench"].shape == (1, PAST, 6)
 
 
 def test_a_batch_of_one_has_one_more_axis() -> None:

@@ -1,0 +1,92 @@
+"""Success by touch: force and torque, and how the tool moved under them.
+
+A camera of 64 pixels does not see the last millimetre, but it can be felt: a plug that is pressed and moves no more
+has met something, and what it has met yields, tilts and slides differently from a seat. Nothing of it depends on how
+a connector looks, so that it carries over to connectors that were never seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from skillcore.types import PAST, Past
+
+MOTION = 4
+WRENCH = 6
+TOUCH_DIM = WRENCH + PAST * (MOTION + WRENCH)
+HIDDEN = 128
+BATCH = 256
+LEARNING_RATE = 1e-3
+
+
+def touch_inputs(pose: NDArray[np.float32], wrench: NDArray[np.float32], past: Past) -> NDArray[np.float32]:
+    """(batch, TOUCH_DIM): wrenches now and before, and how far the tool has come since then.
+
+    pose, wrench: (batch, 6). Each number is about as large as the others: forces as asinh(N / 3), torques as
+    asinh(Nm / 0.05), distances as asinh(mm / 0.5), turns as asinh(50 rad).
+    """
+    moved = (pose[:, np.newaxis] - past["pose"])[:, :, [0, 1, 2, 5]] * np.array([2e3, 2e3, 2e3, 50.0], np.float32)
+    before = np.concatenate([np.arcsinh(moved), _evened(past["wrench"])], axis=2)
+    return np.concatenate([_evened(wrench), before.reshape(len(pose), -1)], axis=1).astype(np.float32)
+
+
+def _evened(wrench: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(np.arcsinh(wrench / np.array([3.0] * 3 + [0.05] * 3, np.float32)), np.float32)
+
+
+class TouchClassifier(nn.Module):
+    """(batch, TOUCH_DIM) -> logits (batch,)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(TOUCH_DIM, HIDDEN),
+            nn.ReLU(),
+            nn.Dropout(0.1),
+            nn.Linear(HIDDEN, HIDDEN),
+            nn.ReLU(),
+            nn.Linear(HIDDEN, 1),
+        )
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(self.layers(inputs)).squeeze(1)
+
+
+def train_touch(
+    classifier: TouchClassifier,
+    inputs: NDArray[np.float32],
+    labels: NDArray[np.float32],
+    weights: NDArray[np.float64],
+    *,
+    steps: int,
+    seed: int,
+    device: str,
+    told: Callable[[int, float], None] = lambda step, loss: None,
+) -> None:
+    """Trains on rows of `inputs` (n, TOUCH_DIM), drawn as often as `weights` (n,) say."""
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    rows, targets = torch.from_numpy(inputs).to(device), torch.from_numpy(labels).to(device)
+    cumulated = np.cumsum(weights / weights.sum())
+    optimizer = torch.optim.AdamW(classifier.parameters(), lr=LEARNING_RATE, weight_decay=1e-2, fused=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    classifier.train()
+    for step in range(steps):
+        drawn = np.minimum(np.searchsorted(cumulated, rng.random(BATCH), side="right"), len(inputs) - 1)
+        chosen = torch.from_numpy(drawn).to(device)
+        # Sensors differ between cells, so a little noise keeps the classifier from reading too much into them.
+        felt = rows[chosen] * (1.0 + 0.05 * torch.randn(BATCH, TOUCH_DIM, device=rows.device))
+        loss = functional.binary_cross_entropy_with_logits(classifier(felt), targets[chosen])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+        if step % 100 == 99 or step + 1 == steps:
+            told(step + 1, float(loss.detach()))
+    classifier.eval()
