@@ -1,0 +1,139 @@
+"""The parts that learn keep their promises; and a part that breaks one is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from skillcore.interfaces import Learner, Representation, RewardModel
+from skillcore.parts import Context, ViewShape
+from skillcore.plugins import Registry
+from skillcore.testing.learning import LearnerContract, RepresentationContract, RewardModelContract
+from skillcore.types import Observation, Past
+
+SMALL = {"channels": (8, 8), "code_dim": 8}
+
+
+def representation(name: str, *, views: int, size_px: int, domains: int) -> Representation:
+    context = Context(name=name, views=ViewShape(views, size_px, domains))
+    made: Representation = Registry.discover().make("representations", name, SMALL, context)
+    return made
+
+
+class TestErm(RepresentationContract):
+    name = "erm"
+
+    def make_representation(self, *, views: int, size_px: int, domains: int) -> Representation:
+        return representation(self.name, views=views, size_px=size_px, domains=domains)
+
+
+class TestDann(TestErm):
+    name = "dann"
+
+
+class TestVib(TestErm):
+    name = "vib"
+
+
+class TestDaib(TestErm):
+    name = "daib"
+
+
+class TestDaibRewardModel(RewardModelContract):
+    touch = True
+
+    def make_reward_model(self, *, views: int, size_px: int, domains: int) -> RewardModel:
+        shape = ViewShape(views, size_px, domains)
+
+        def make(name: str, options: object) -> Representation:
+            return representation(name, views=views, size_px=size_px, domains=domains)
+
+        options = {
+            "representation_options": SMALL, "steps": 30, "batch": 32, "touch": self.touch, "touch_steps": 60,
+        }  # fmt: skip
+        context = Context(views=shape, make_representation=make)
+        made: RewardModel = Registry.discover().make("reward_models", "daib", options, context)
+        return made
+
+
+class TestDaibRewardModelBySightAlone(TestDaibRewardModel):
+    touch = False
+
+
+class TestIql(LearnerContract):
+    name = "iql"
+
+    def make_learner(self, feature_dim: int) -> Learner:
+        options = {"hidden": 16, "pretrain_steps": 5}
+        made: Learner = Registry.discover().make("learners", self.name, options, Context(feature_dim=feature_dim))
+        return made
+
+
+class TestRlpd(TestIql):
+    name = "rlpd"
+
+
+# --- broken parts ---
+
+
+class Noisy(TestErm):
+    """Codes that are another every time."""
+
+    def make_representation(self, *, views: int, size_px: int, domains: int) -> Representation:
+        made = representation("erm", views=views, size_px=size_px, domains=domains)
+        encode = made.encode
+        made.encode = lambda images: encode(images) + torch.rand(())  # type: ignore[method-assign]
+        return made
+
+
+def test_codes_at_random_are_found() -> None:
+    suite, images = Noisy(), torch.zeros((5, 2, 3, 16, 16))
+    broken = suite.make_representation(views=2, size_px=16, domains=3)
+    with pytest.raises(pytest.fail.Exception, match="deterministic"):
+        suite.test_encoding_repeats(broken, images)
+
+
+class Unbounded(TestIql):
+    """Actions of any size."""
+
+    def make_learner(self, feature_dim: int) -> Learner:
+        learner = super().make_learner(feature_dim)
+
+        def act(features: NDArray[np.float32], *, explore: object) -> NDArray[np.float32]:
+            return np.full(4, 2.0, np.float32)
+
+        learner.act = act  # type: ignore[method-assign,assignment]
+        return learner
+
+
+def test_actions_out_of_bounds_are_found() -> None:
+    with pytest.raises(pytest.fail.Exception, match=r"in \[-1, 1\]"):
+        Unbounded().test_actions_are_four_numbers_within_bounds()
+
+
+class Forgetful(TestDaibRewardModel):
+    """Loses what it learned on its way to the disk."""
+
+    def make_reward_model(self, *, views: int, size_px: int, domains: int) -> RewardModel:
+        model = super().make_reward_model(views=views, size_px=size_px, domains=domains)
+        model.load = lambda folder: None  # type: ignore[method-assign]
+        return model
+
+
+def test_a_reward_model_that_forgets_is_found(tmp_path: Path) -> None:
+    suite = Forgetful()
+    model = suite.make()
+    score = model.score
+
+    def shifted(observations: Observation, past: Past) -> NDArray[np.float32]:
+        return np.clip(score(observations, past) + np.float32(0.1), 0.0, 1.0)
+
+    model.score = shifted  # type: ignore[method-assign]
+    with pytest.raises(pytest.fail.Exception, match="reads what save wrote"):
+        suite.test_it_comes_back_from_its_files(model, tmp_path)
+    with pytest.raises(pytest.fail.Exception, match="BundleError where its files are missing"):
+        suite.test_missing_files_are_told_of(tmp_path)
