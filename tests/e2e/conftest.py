@@ -16,7 +16,12 @@ representation: {name: daib, options: {channels: [8, 8], code_dim: 8}}
 learner: {name: rlpd, options: {hidden: 16, critics: 2, pretrain_steps: 20}}
 reward_model:
   name: daib
-  options: {representation: erm, representation_options: {channels: [8, 8], code_dim: 8}, steps: 10, batch: 16}
+  options:
+    representation: erm
+    representation_options: {channels: [8, 8], code_dim: 8}
+    steps: 10
+    batch: 16
+    touch_steps: 50
 training: {steps: 10, batch: 16}
 """
 
@@ -61,7 +66,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("tiny")
     (place / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
     skill = Skill(place / "home", place)
-    sizes = ("--connectors", "2", "--episodes", "2", "--validation-episodes", "1")
+    sizes = ("--connectors", "2", "--episodes", "2", "--validation-episodes", "1", "--rollouts", "2")
     parts = ("--recipe", "recipe.yaml", "--cell", "sim", "--device", "cpu", "--out", "bundle")
     done = skill("pretrain", "insertion", *sizes, *parts)
     assert done.returncode == 0, done.stderr

@@ -14,7 +14,7 @@ import pytest
 from skillcore.episodes import EpisodeStore, ReplayCache
 from skillcore.episodes.arrays import ArrayWriter
 from skillcore.errors import EpisodeError, StorageError
-from skillcore.types import Episode
+from skillcore.types import PAST, Episode
 
 Make = Callable[..., Episode]
 
@@ -77,6 +77,35 @@ def test_a_batch_of_observations_is_a_copy(episodes: list[Episode]) -> None:
     assert np.array_equal(batch["wrench"][1], episodes[0].wrench[1])
     batch["images"][:] = 0
     assert cache.images.any()
+
+
+def test_what_came_before_stays_within_the_episode(episodes: list[Episode]) -> None:
+    cache = ReplayCache.from_episodes(episodes)
+    past = cache.past(np.array([0, 2, 3, 4, 7]))
+    assert past["pose"].shape == past["wrench"].shape == (5, PAST, 6)
+    wanted = [[0, 0, 0, 0], [1, 0, 0, 0], [2, 1, 0, 0], [4, 4, 4, 4], [6, 5, 5, 5]]
+    np.testing.assert_array_equal(past["pose"], cache.pose[np.array(wanted)])
+    np.testing.assert_array_equal(past["wrench"], cache.wrench[np.array(wanted)])
+
+
+def test_joined_caches_are_as_if_made_together(episodes: list[Episode]) -> None:
+    together = ReplayCache.from_episodes(episodes)
+    joined = ReplayCache.joined([ReplayCache.from_episodes(episodes[:1]), ReplayCache.from_episodes(episodes[1:])])
+    assert (joined.frames, joined.episodes, joined.images.shape) == (8, 3, together.images.shape)
+    for name in set(COLUMNS + DERIVED) - {"images"}:
+        assert getattr(joined, name).tobytes() == getattr(together, name).tobytes(), name
+    assert (joined.infos, joined.ids) == (together.infos, together.ids)
+    frames = np.array([7, 0, 3, 4, 4])
+    assert np.array_equal(joined.images[frames], together.images[frames])
+    assert np.array_equal(joined.observations(frames)["images"], together.images[frames])
+
+
+def test_only_what_is_alike_can_be_joined(episodes: list[Episode], make_episode: Make) -> None:
+    with pytest.raises(EpisodeError, match="none"):
+        ReplayCache.joined([])
+    small = ReplayCache.from_episodes(episodes, size_px=2)
+    with pytest.raises(EpisodeError, match="of one shape"):
+        ReplayCache.joined([ReplayCache.from_episodes(episodes), small])
 
 
 def test_a_cache_cannot_be_written_to(store: EpisodeStore, episodes: list[Episode]) -> None:
