@@ -63,7 +63,7 @@ def eval_command(
     from skillcore.cell import open_cell
     from skillcore.cli.output import console
     from skillcore.episodes import EpisodeStore
-    from skillcore.learning.job import Plan, make_task, template_of, test_policy
+    from skillcore.learning.job import Plan, make_task, measure_policy, template_of
     from skillcore.learning.runs import RESULTS
     from skillcore.reports.console import LiveConsole
     from skillcore.storage import write_json_durably
@@ -77,7 +77,7 @@ def eval_command(
     ):
         task = make_task(skill, opened, variant, found.brain, scenario, seed)
         template = template_of(skill, opened, variant, found.brain, plan, "acceptance")
-        result = test_policy(task, found.brain, template, trials=trials, seed=seed, store=store, watcher=live)
+        result = measure_policy(task, found.brain, template, trials=trials, seed=seed, store=store, watcher=live)
     write_json_durably(run / RESULTS, {"acceptance": result.as_json(), "gate": gate, "scenario": scenario})
     typer.echo(f"success                  {result.success}")
     typer.echo(f"success not seen         {result.false_negatives}")

@@ -58,8 +58,8 @@ class Outcome:
 class Watcher(Protocol):
     """Is told what happens."""
 
-    def stage(self, name: str, trials: int, /) -> None:
-        """A part of the job begins, of so many trials at most."""
+    def stage(self, name: str, trials: int, earlier: Sequence[TrialResult], /) -> None:
+        """A part of the job begins, of so many trials at most; an earlier run has finished some of them."""
 
     def trial(self, result: TrialResult, figures: dict[str, float], /) -> None:
         """A trial is finished and saved."""
@@ -138,15 +138,13 @@ def learn(
             return template_of(skill, cell, variant, brain, plan, source)
 
         def test(source: str, trials: int) -> Evaluation:
-            return test_policy(task, brain, template(source), trials=trials, seed=seed, store=store, watcher=watcher)
+            return measure_policy(task, brain, template(source), trials=trials, seed=seed, store=store, watcher=watcher)
 
         zero_shot = test("zero-shot", plan.zero_shot)
-        watcher.stage("practice", plan.practice)
         practice = Practice(
             task, brain, bundle.prior, template("practice"), folder=folder, seed=seed, adapt=plan.adapt
         )
-        for result in practice.results:
-            watcher.trial(result, {})
+        watcher.stage("practice", plan.practice, practice.results)
 
         def told(report: TrialReport) -> None:
             watcher.trial(report.result, dict(report.figures))
@@ -164,7 +162,7 @@ def learn(
     return replace(outcome, bundle=place)
 
 
-def test_policy(
+def measure_policy(
     task: Task,
     brain: Brain,
     template: EpisodeInfo,
@@ -175,10 +173,8 @@ def test_policy(
     watcher: Watcher,
 ) -> Evaluation:
     """Greedy trials; those of the same source that the store holds already count as done."""
-    watcher.stage(template.source, trials)
     done = saved_results(store, template.source)[:trials]
-    for result in done:
-        watcher.trial(result, {})
+    watcher.stage(template.source, trials, done)
     return evaluate(
         task,
         lambda: PolicyActor(brain),
@@ -189,9 +185,6 @@ def test_policy(
         done=done,
         report=lambda result: watcher.trial(result, {}),
     )
-
-
-test_policy.__test__ = False  # type: ignore[attr-defined]  # its name is no test's
 
 
 def saved_results(store: EpisodeStore, source: str) -> list[TrialResult]:

@@ -49,17 +49,16 @@ class LiveConsole:
 
     # --- Watcher ---
 
-    def stage(self, name: str, trials: int, /) -> None:
+    def stage(self, name: str, trials: int, earlier: Sequence[TrialResult], /) -> None:
         self._close_stage()
-        self._stage, self._planned, self._results = name, trials, []
-        self._began, self._first = time.monotonic(), 0
+        self._stage, self._planned, self._results = name, trials, list(earlier)
+        # Trials of an earlier run say nothing of how long one takes now.
+        self._began, self._first = time.monotonic(), len(earlier)
         if self._live is None and trials:
-            self._console.print(f"{name}: up to {trials} trials")
+            gone = f", {len(earlier)} of them finished earlier" if earlier else ""
+            self._console.print(f"{name}: up to {trials} trials{gone}")
 
     def trial(self, result: TrialResult, figures: dict[str, float], /) -> None:
-        if time.monotonic() - self._began < 0.05 and not figures and self._first == len(self._results):
-            # Trials of an earlier run come all at once, and say nothing of how long one takes.
-            self._first += 1
         self._results.append(result)
         if self._live is not None:
             self._live.update(self._drawn(), refresh=True)
