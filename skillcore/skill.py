@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from skillcore.cell import Cell
 from skillcore.task import Judge, Task, Truth
+from skillcore.types import Array, Observation
 
 Split = Literal["train", "held_out"]
 COLLECTING = "collect"
@@ -46,6 +47,12 @@ class Demonstrator(Protocol):
 
     def act(self, truth: Truth) -> NDArray[np.float32]:
         """An action (4,) in [-1, 1]."""
+
+
+class Actor(Protocol):
+    """Chooses actions; sees every observation of an episode once, the last one too."""
+
+    def __call__(self, observation: Observation, info: dict[str, Any], /, *, last: bool) -> NDArray[np.float32]: ...
 
 
 class Skill(ABC):
@@ -100,6 +107,15 @@ class Skill(ABC):
     @abstractmethod
     def demonstrator(self, cell: Cell, variant: Variant, rng: np.random.Generator) -> Demonstrator:
         """Who collects offline data, made anew for every episode."""
+
+    def searches(
+        self, cell: Cell, variant: Variant, locate: Callable[[Observation], Array]
+    ) -> Mapping[str, Callable[[np.random.Generator], Actor]]:
+        """Scripted baselines by name, each made anew for every trial with random numbers of its own.
+
+        locate: from an observation, x and y in m and yaw in rad of where the goal is thought to be, seen from the TCP.
+        """
+        return {}
 
     @abstractmethod
     def describe(self, variant: Variant, width: int) -> str:

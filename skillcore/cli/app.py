@@ -56,6 +56,10 @@ COMMANDS = {
         "skillcore.cli.pretrain:pretrain_command",
         "Make the bundle that practice begins from: collect, train, choose the reward threshold.",
     ),
+    "bench": LazyCommand(
+        "skillcore.cli.bench:app",
+        "Whole evaluations: the paper's tables, with ours beside them.",
+    ),
     "collect": LazyCommand(
         "skillcore.cli.pretrain:collect_command",
         "Collect labelled episodes with the scripted collector, which knows the truth. Needs a simulated cell.",

@@ -23,11 +23,11 @@ from skillcore.episodes import EpisodeStore
 from skillcore.errors import DeviceError, SkillcoreError
 from skillcore.learning.bundles import load_bundle
 from skillcore.learning.recipe import Brain
-from skillcore.learning.rollout import Actor, DemonstratorActor, PolicyActor, run_episode
+from skillcore.learning.rollout import DemonstratorActor, PolicyActor, run_episode
 from skillcore.learning.seeds import rng_for, seed_for
 from skillcore.parts import Context
 from skillcore.plugins import Registry
-from skillcore.skill import COLLECTING, Skill, Variant
+from skillcore.skill import COLLECTING, Actor, Skill, Variant
 from skillcore.task import Task
 from skillcore.types import Episode, EpisodeInfo
 

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from skillcore.episodes import EpisodeStore
-from skillcore.learning.rollout import Actor, run_episode
+from skillcore.learning.rollout import run_episode
 from skillcore.learning.seeds import seed_for
+from skillcore.skill import Actor
 from skillcore.task import Task
 from skillcore.types import Episode, EpisodeInfo
 

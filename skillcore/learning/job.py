@@ -123,15 +123,17 @@ def learn(
     seed: int,
     command: str,
     watcher: Watcher,
+    instance: str = "",
 ) -> Outcome:
     """Zero-shot test, practice, acceptance test, bundle; or what of them is left to do in `folder`.
 
     Every episode is saved in `folder` before it counts, so that a run that was ended goes on where it was. The bundle
-    is written to `bundles`. Raises BundleError if the bundle does not fit the cell, and what cell and disk raise.
+    is written to `bundles`. instance: as in `open_cell`. Raises BundleError if the bundle does not fit the cell, and
+    what cell and disk raise.
     """
     check_fit(bundle, loaded, skill)
     brain = bundle.brain
-    with open_cell(loaded) as cell, EpisodeStore(folder / "episodes") as store:
+    with open_cell(loaded, instance=instance) as cell, EpisodeStore(folder / "episodes") as store:
         task = make_task(skill, cell, variant, brain, plan.scenario, seed)
 
         def template(source: str) -> EpisodeInfo:

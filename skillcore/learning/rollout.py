@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skillcore.learning.recipe import Brain
 from skillcore.learning.rewarding import batch_of_one
-from skillcore.skill import Demonstrator
+from skillcore.skill import Actor, Demonstrator
 from skillcore.task import Task
 from skillcore.types import Episode, EpisodeInfo, Observation
 
 UNKNOWN = np.full(6, np.nan, np.float32)
-
-
-class Actor(Protocol):
-    """Chooses actions; sees every observation of an episode once, the last one too."""
-
-    def __call__(self, observation: Observation, info: dict[str, Any], /, *, last: bool) -> NDArray[np.float32]: ...
 
 
 class DemonstratorActor:

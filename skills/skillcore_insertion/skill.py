@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from skillcore.cell import Cell
 from skillcore.errors import UnknownNameError
-from skillcore.skill import COLLECTING, Demonstrator, Skill, Variant, VariantEntry
+from skillcore.skill import COLLECTING, Actor, Demonstrator, Skill, Variant, VariantEntry
 from skillcore.task import Judge, Task
 from skillcore_insertion.collector import Collector
 from skillcore_insertion.connector import Connector
 from skillcore_insertion.drawing import draw_png, draw_text
 from skillcore_insertion.library import ConnectorLibrary
+from skillcore_insertion.searches import Locate, PressedSpiral, RandomPresses, StraightDown
 from skillcore_insertion.task import SCENARIOS, InsertionTask, Start
 from skillcore_insertion.variation import procedural
 
@@ -86,6 +87,17 @@ class InsertionSkill(Skill):
 
     def demonstrator(self, cell: Cell, variant: Variant, rng: np.random.Generator) -> Demonstrator:
         return Collector(cell.config.control, rng, depth_m=variant.model.depth_mm * 1e-3)
+
+    def searches(
+        self, cell: Cell, variant: Variant, locate: Locate
+    ) -> Mapping[str, Callable[[np.random.Generator], Actor]]:
+        control = cell.config.control
+        return {
+            "localize": lambda rng: StraightDown(control, locate),
+            "straight": lambda rng: StraightDown(control),
+            "random": lambda rng: RandomPresses(control, rng, locate),
+            "spiral": lambda rng: PressedSpiral(control, locate),
+        }
 
     def describe(self, variant: Variant, width: int) -> str:
         return draw_text(variant.model, width)

@@ -1,0 +1,1 @@
+"""Whole evaluations that anybody can run again, with published figures beside ours."""

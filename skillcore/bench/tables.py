@@ -1,0 +1,113 @@
+"""What an evaluation found, as text and as CSV, with published figures beside it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skillcore.bench.conditions import Conditions, Method
+from skillcore.bench.scenarios import jobs_of, result_of
+from skillcore.learning.evaluate import Rate
+from skillcore.storage import write_durably
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Successes of one method on one variant in one scenario with one seed."""
+
+    scenario: str
+    variant: str
+    seed: int
+    method: Method
+    rate: Rate
+
+
+def scores_of(conditions: Conditions, out: Path) -> list[Score]:
+    """All that is finished."""
+    found = []
+    for job in jobs_of(conditions):
+        result = result_of(out, job) or {}
+        for method in conditions.methods:
+            if method in result:
+                rate = Rate(result[method]["hits"], result[method]["trials"])
+                found.append(Score(job.scenario, job.variant, job.seed, method, rate))
+    return found
+
+
+def pooled(scores: Iterator[Score] | list[Score]) -> Rate:
+    """All trials together."""
+    every = list(scores)
+    return Rate(sum(score.rate.hits for score in every), sum(score.rate.trials for score in every))
+
+
+def table_of(conditions: Conditions, scores: list[Score], scenario: str) -> Table:
+    """Success in per cent by variant and method, published figures in brackets; pooled with the 95 % interval."""
+    from rich.table import Table
+
+    table = Table(title=f"Scenario {scenario}: success in %, in brackets as published", title_justify="left")
+    table.add_column("")
+    for method in conditions.methods:
+        table.add_column(method, justify="right")
+    own = [score for score in scores if score.scenario == scenario]
+    published = conditions.published.get(scenario, {})
+    for variant in conditions.variants:
+        row = []
+        for method in conditions.methods:
+            rate = pooled(one for one in own if one.variant == variant and one.method == method)
+            row.append(_cell(rate, published.get(variant, {}).get(method), conditions.published_trials))
+        table.add_row(variant, *row)
+    table.add_section()
+    row = []
+    for method in conditions.methods:
+        rate = pooled(one for one in own if one.method == method)
+        hits = [one[method] for one in published.values() if method in one]
+        trials = conditions.published_trials * len(hits)
+        text = _cell(rate, sum(hits) if hits else None, trials)
+        low, high = rate.interval
+        row.append(text + (f"\n{low:.0%} to {high:.0%}".replace("%", "") if rate.trials else ""))
+    table.add_row("all", *row)
+    return table
+
+
+def _cell(rate: Rate, published: int | None, trials: int) -> str:
+    text = f"{100.0 * rate.value:.0f}" if rate.trials else "-"
+    return text if published is None else f"{text} ({100.0 * published / trials:.0f})"
+
+
+def write_csv(conditions: Conditions, scores: list[Score], path: Path) -> None:
+    """One line for each scenario, variant, method and seed. Raises StorageError."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["scenario", "variant", "method", "seed", "hits", "trials", "published_hits", "published_trials"])
+    for score in scores:
+        hits = conditions.published.get(score.scenario, {}).get(score.variant, {}).get(score.method)
+        theirs = ["", ""] if hits is None else [hits, conditions.published_trials]
+        rate = score.rate
+        writer.writerow([score.scenario, score.variant, score.method, score.seed, rate.hits, rate.trials, *theirs])
+    write_durably(path, text.getvalue().encode())
+
+
+def curve_of(conditions: Conditions, out: Path, scenario: str, *, every: int = 25) -> list[Rate]:
+    """Success in successive `every` trials of practice, over all variants and seeds.
+
+    Practice that ended early, since all its last trials succeeded, counts on as its last trials did.
+    """
+    counts: list[list[int]] = []
+    for job in jobs_of(conditions):
+        practised = (result_of(out, job) or {}).get("practice") if job.scenario == scenario else None
+        if not practised:
+            continue
+        for start in range(0, conditions.practice, every):
+            part = practised[start : start + every] or practised[-every:]
+            index = start // every
+            counts.extend([0, 0] for _ in range(index + 1 - len(counts)))
+            counts[index][0] += sum(part)
+            counts[index][1] += len(part)
+    return [Rate(hits, trials) for hits, trials in counts]

@@ -1,0 +1,119 @@
+"""What an automation engineer would script: searches that learn nothing, to compare a learned policy with.
+
+The baselines of Nair et al. 2022 (arXiv:2210.15206, section VI): straight down at once; over the place that is
+regressed from the first image, then down; presses at five random places; a pressed spiral. Their sizes are not
+published; the ones chosen here are the defaults. Distances in m, angles in rad, in the frame of the TCP where the
+trial began.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skillcore.cell_config import Control
+from skillcore.types import Array, Observation, Pose
+
+Locate = Callable[[Observation], Array]
+"""An observation -> x, y in m and yaw in rad of where the socket is thought to be, seen from the TCP."""
+
+ARRIVED_M = 0.001
+PRESS_STEPS = 2
+PLACES = 5
+SPREAD_M = 0.004
+"""Standard deviation of the random places around the one that is searched from."""
+PITCH_M = 0.0015
+"""From one turn of the spiral to the next."""
+SPIRAL_STEP_M = 0.0025
+LIFT_M = 0.002
+
+
+class Search(ABC):
+    """An actor that goes from target to target. locate: where to begin; without it, where the TCP happens to be."""
+
+    def __init__(self, control: Control, locate: Locate | None = None) -> None:
+        self._control = control
+        self._locate = locate
+        self._centre: Array | None = None
+
+    def __call__(self, observation: Observation, info: dict[str, Any], /, *, last: bool) -> NDArray[np.float32]:
+        if self._centre is None:
+            self._centre = np.zeros(3) if self._locate is None else np.asarray(self._locate(observation), np.float64)
+        if last:
+            return np.zeros(4, np.float32)
+        tcp = Pose.from_rotvec(observation["pose"][:3], observation["pose"][3:])
+        return self.next_action(tcp, self._centre)
+
+    @abstractmethod
+    def next_action(self, tcp: Pose, centre: Array) -> NDArray[np.float32]:
+        """An action (4,), from where the TCP is and x, y, yaw of the place that is searched from."""
+
+    def towards(self, tcp: Pose, x_m: float, y_m: float, yaw_rad: float, *, down: float) -> NDArray[np.float32]:
+        """An action towards a place, with `down` (in units of a whole step) along the tool's axis."""
+        goal = np.array([x_m, y_m, float(tcp.position_m[2])])
+        way = tcp.inverse().transform(goal[np.newaxis])[0]
+        turn = (yaw_rad - tcp.yaw_rad + np.pi) % (2.0 * np.pi) - np.pi
+        control = self._control
+        action = [way[0] / control.step_m, way[1] / control.step_m, down, turn / control.turn_step_rad]
+        return np.asarray(np.clip(action, -1.0, 1.0), np.float32)
+
+
+class StraightDown(Search):
+    """Down at once; with `locate`, over the place first: the paper's "Localize"."""
+
+    def next_action(self, tcp: Pose, centre: Array) -> NDArray[np.float32]:
+        x, y, yaw = centre
+        beside = float(np.hypot(tcp.position_m[0] - x, tcp.position_m[1] - y))
+        return self.towards(tcp, x, y, yaw, down=1.0 if beside < ARRIVED_M else 0.0)
+
+
+class RandomPresses(Search):
+    """Presses at `places` places around the centre, the first of them the centre itself, lifting off in between."""
+
+    def __init__(
+        self, control: Control, rng: np.random.Generator, locate: Locate | None = None, *, places: int = PLACES
+    ) -> None:
+        super().__init__(control, locate)
+        self._offsets = np.concatenate([np.zeros((1, 2)), rng.normal(0.0, SPREAD_M, (places - 1, 2))])
+        self._place = 0
+        self._pressed = 0
+
+    def next_action(self, tcp: Pose, centre: Array) -> NDArray[np.float32]:
+        x, y = centre[:2] + self._offsets[self._place]
+        beside = float(np.hypot(tcp.position_m[0] - x, tcp.position_m[1] - y))
+        if self._pressed == 0 and beside > ARRIVED_M:
+            return self.towards(tcp, x, y, centre[2], down=0.0)
+        if self._pressed < PRESS_STEPS or self._place == len(self._offsets) - 1:
+            self._pressed += 1
+            return self.towards(tcp, x, y, centre[2], down=1.0)
+        self._place, self._pressed = self._place + 1, 0
+        x, y = centre[:2] + self._offsets[self._place]
+        return self.towards(tcp, x, y, centre[2], down=-LIFT_M / self._control.step_m)
+
+
+class PressedSpiral(Search):
+    """Down on the centre, then outward on an Archimedean spiral under pressure, until the tip falls in."""
+
+    def __init__(self, control: Control, locate: Locate | None = None) -> None:
+        super().__init__(control, locate)
+        self._angle = 0.0
+        self._pressed = 0
+
+    def next_action(self, tcp: Pose, centre: Array) -> NDArray[np.float32]:
+        x, y, yaw = centre
+        beside = float(np.hypot(tcp.position_m[0] - x, tcp.position_m[1] - y))
+        if self._pressed == 0 and beside > ARRIVED_M:
+            return self.towards(tcp, x, y, yaw, down=0.0)
+        self._pressed += 1
+        if self._pressed <= PRESS_STEPS:
+            return self.towards(tcp, x, y, yaw, down=1.0)
+        radius = PITCH_M * self._angle / (2.0 * np.pi)
+        # Steps of the same length all along: the angle grows less the farther out it is.
+        self._angle += SPIRAL_STEP_M / float(np.hypot(radius, PITCH_M / (2.0 * np.pi)))
+        radius = PITCH_M * self._angle / (2.0 * np.pi)
+        x, y = x + radius * np.cos(self._angle), y + radius * np.sin(self._angle)
+        return self.towards(tcp, x, y, yaw, down=1.0)

@@ -1,0 +1,42 @@
+"""`skill bench paper`, as small as it goes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_tables_are_made_and_what_is_finished_is_not_run_again(skill: Any, tiny: Path) -> None:
+    conditions = str(ROOT / "benchmarks" / "paper.yaml")
+    arguments = ("bench", "paper", "--quick", "--conditions", conditions, "--bundle", str(tiny), "--out", "found")
+    done = skill(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "Scenario I:" in done.stdout
+    assert "Scenario II:" in done.stdout
+    assert "4 of 4 jobs" in done.stdout
+    found = skill.folder / "found"
+    rows = (found / "scenarios.csv").read_text().splitlines()
+    # Six methods in two scenarios, under a line of names.
+    assert len(rows) == 13
+    assert len({",".join(row.split(",")[:3]) for row in rows}) == 13
+    # One is lost; it alone is run again, with the same result.
+    (lost,) = (found / "results").glob("I-*-searches.json")
+    before = lost.read_bytes()
+    lost.unlink()
+    again = skill(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert [line for line in again.stdout.splitlines() if " jobs, " in line] != []
+    assert "3 of 4 jobs" not in again.stdout
+    assert lost.read_bytes() == before
+    shutil.rmtree(found)
+
+
+def test_conditions_that_are_missing_are_told(skill: Any) -> None:
+    done = skill("bench", "paper", "--conditions", "nowhere.yaml")
+    assert done.returncode == 2
+    assert "nowhere.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
