@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Whole evaluations, with published figures beside ours.")
+app = typer.Typer(no_args_is_help=True, help="Whole evaluations: the paper's tables, with ours beside them.")
 
 DEFAULT_CONDITIONS = Path("benchmarks/paper.yaml")
 
 
 @app.callback()
 def bench() -> None:
-    """Whole evaluations, with published figures beside ours."""
+    """Whole evaluations: the paper's tables, with ours beside them."""
 
 
 @app.command("paper")

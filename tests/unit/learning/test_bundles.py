@@ -167,7 +167,7 @@ def told_of(folder: Path) -> str:
     return caught.value.what
 
 
-WEIGHTS = ("perception.safetensors", "learner.safetensors", "classifier_0.safetensors", PRIOR)
+WEIGHTS = ("perception.safetensors", "learner.safetensors", "classifier_0.safetensors", PRIOR, "touch.safetensors")
 
 
 def test_the_files_of_a_bundle_are_known(pristine: Path) -> None:
