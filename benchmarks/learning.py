@@ -29,7 +29,7 @@ def run(job: tuple[str, str, int, argparse.Namespace]) -> dict[str, Any]:
     from skillcore.cell_config import load_cell
     from skillcore.learning import bundles
     from skillcore.learning.evaluate import Evaluation
-    from skillcore.learning.job import Plan, learn
+    from skillcore.learning.job import Plan, Unwatched, learn
     from skillcore.parts import Context
     from skillcore.plugins import Registry
 
@@ -50,11 +50,6 @@ def run(job: tuple[str, str, int, argparse.Namespace]) -> dict[str, Any]:
     found = bundles.load_bundle(Path(bundle), registry, device="cpu")
     home = Path(os.environ["SKILLCORE_HOME"])
 
-    class Silent:
-        def stage(self, name: str, trials: int, earlier: Any, /) -> None: ...
-
-        def trial(self, result: Any, figures: dict[str, float], /) -> None: ...
-
     began = time.monotonic()
     outcome = learn(
         skill,
@@ -72,16 +67,14 @@ def run(job: tuple[str, str, int, argparse.Namespace]) -> dict[str, Any]:
         bundles=home / "bundles",
         seed=seed,
         command="benchmarks/learning.py",
-        watcher=Silent(),
+        watcher=Unwatched(),
     )
     practised = outcome.practised
     return {
         "connector": connector,
         "seed": seed,
         "zero_shot": outcome.zero_shot.success.value,
-        "curve": [
-            round(Evaluation(practised[at : at + 25]).success.value, 2) for at in range(0, len(practised), 25)
-        ],
+        "curve": [round(Evaluation(practised[at : at + 25]).success.value, 2) for at in range(0, len(practised), 25)],
         "trials": len(practised),
         "wrong_claims": Evaluation(practised).wrong_claims.hits,
         "acceptance": outcome.acceptance.success.value,

@@ -70,9 +70,7 @@ class DaibRewardModel(RewardModel):
         self._feeling = nn.ModuleDict({"touch": self._touch, "trust": self._trust}).to(device).eval()
         self._device = device
 
-    def fit(
-        self, data: ReplayCache, *, seed: int, progress: Progress, start: Representation | None = None
-    ) -> None:
+    def fit(self, data: ReplayCache, *, seed: int, progress: Progress, start: Representation | None = None) -> None:
         if start is not None:
             for representation in self._representations:
                 _begin_from(representation.module, start.module)
@@ -137,9 +135,7 @@ class DaibRewardModel(RewardModel):
     def _fit_trust(self, data: ReplayCache, frames: NDArray[np.int64]) -> None:
         chunks = np.array_split(frames, max(1, len(frames) // SCORING_BATCH))
         with torch.no_grad():
-            logits = torch.cat(
-                [self._both(data.observations(chunk), _felt(data, chunk)).double() for chunk in chunks]
-            )
+            logits = torch.cat([self._both(data.images[chunk], _felt(data, chunk)).double() for chunk in chunks])
         labels = torch.from_numpy(data.success[frames].astype(np.float64)).to(self._device)
         self._trust.double()
         optimizer = torch.optim.LBFGS(self._trust.parameters(), max_iter=100, line_search_fn="strong_wolfe")
@@ -155,21 +151,23 @@ class DaibRewardModel(RewardModel):
 
     @torch.no_grad()
     def score(self, observations: Observation, past: Past) -> NDArray[np.float32]:
+        images = observations["images"]
+        if self._options.touch:
+            felt = touch_inputs(observations["pose"], observations["wrench"], past)
         scores = []
-        touch = self._options.touch
-        felt = touch_inputs(observations["pose"], observations["wrench"], past) if touch else None
-        for start in range(0, len(observations["images"]), SCORING_BATCH):
+        for start in range(0, len(images), SCORING_BATCH):
             some = slice(start, start + SCORING_BATCH)
-            if felt is None:
-                logits = self._sight(observations["images"][some])
+            if self._options.touch:
+                logits = self._trust(self._both(images[some], felt[some]))
             else:
-                images = observations["images"][some]
-                logits = self._trust(torch.stack([self._sight(images), self._touched(felt[some])], dim=1))
+                logits = self._sight(images[some])
             scores.append(torch.sigmoid(logits))
         return np.asarray(torch.cat(scores).cpu().numpy(), dtype=np.float32)
 
-    def _both(self, observations: Observation, felt: NDArray[np.float32]) -> torch.Tensor:
-        return torch.stack([self._sight(observations["images"]), self._touched(felt)], dim=1)
+    def _both(self, images: NDArray[np.uint8], felt: NDArray[np.float32]) -> torch.Tensor:
+        """(batch, 2) the logits of sight and touch."""
+        touched = self._touch(torch.from_numpy(felt).to(self._device))
+        return torch.stack([self._sight(images), touched], dim=1)
 
     def _sight(self, images: NDArray[np.uint8]) -> torch.Tensor:
         """(batch,) the logits of the most doubtful member."""
@@ -179,9 +177,6 @@ class DaibRewardModel(RewardModel):
             for representation, member in zip(self._representations, self._members, strict=True)
         ]
         return torch.stack(logits).amin(0)
-
-    def _touched(self, felt: NDArray[np.float32]) -> torch.Tensor:
-        return torch.as_tensor(self._touch(torch.from_numpy(felt).to(self._device)))
 
     def save(self, folder: Path) -> None:
         for number, member in enumerate(self._members):

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from skillcore.learning.perception import evened_wrench
+from skillcore.learning.training import Sampler
 from skillcore.types import PAST, Past
 
 MOTION = 4
@@ -28,16 +30,12 @@ LEARNING_RATE = 1e-3
 def touch_inputs(pose: NDArray[np.float32], wrench: NDArray[np.float32], past: Past) -> NDArray[np.float32]:
     """(batch, TOUCH_DIM): wrenches now and before, and how far the tool has come since then.
 
-    pose, wrench: (batch, 6). Each number is about as large as the others: forces as asinh(N / 3), torques as
-    asinh(Nm / 0.05), distances as asinh(mm / 0.5), turns as asinh(50 rad).
+    pose, wrench: (batch, 6). Each number is about as large as the others: distances as asinh(mm / 0.5), turns as
+    asinh(50 rad), wrenches as `evened_wrench` has them.
     """
     moved = (pose[:, np.newaxis] - past["pose"])[:, :, [0, 1, 2, 5]] * np.array([2e3, 2e3, 2e3, 50.0], np.float32)
-    before = np.concatenate([np.arcsinh(moved), _evened(past["wrench"])], axis=2)
-    return np.concatenate([_evened(wrench), before.reshape(len(pose), -1)], axis=1).astype(np.float32)
-
-
-def _evened(wrench: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(np.arcsinh(wrench / np.array([3.0] * 3 + [0.05] * 3, np.float32)), np.float32)
+    before = np.concatenate([np.arcsinh(moved), evened_wrench(past["wrench"])], axis=2)
+    return np.concatenate([evened_wrench(wrench), before.reshape(len(pose), -1)], axis=1).astype(np.float32)
 
 
 class TouchClassifier(nn.Module):
@@ -73,13 +71,12 @@ def train_touch(
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     rows, targets = torch.from_numpy(inputs).to(device), torch.from_numpy(labels).to(device)
-    cumulated = np.cumsum(weights / weights.sum())
+    sampler = Sampler(weights)
     optimizer = torch.optim.AdamW(classifier.parameters(), lr=LEARNING_RATE, weight_decay=1e-2, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     classifier.train()
     for step in range(steps):
-        drawn = np.minimum(np.searchsorted(cumulated, rng.random(BATCH), side="right"), len(inputs) - 1)
-        chosen = torch.from_numpy(drawn).to(device)
+        chosen = torch.from_numpy(sampler.draw(rng, BATCH)).to(device)
         # Sensors differ between cells, so a little noise keeps the classifier from reading too much into them.
         felt = rows[chosen] * (1.0 + 0.05 * torch.randn(BATCH, TOUCH_DIM, device=rows.device))
         loss = functional.binary_cross_entropy_with_logits(classifier(felt), targets[chosen])

@@ -4,6 +4,7 @@ Each combination is a job with a result file of its own, so that an evaluation t
 
     results/I-hdmi_a-0-searches.json       the skill's scripted baselines
     results/I-hdmi_a-0-learning.json       offline and online: the test before practice and the one after it
+    conditions.json                        what they have in common
     runs/I-hdmi_a-0/                       all episodes of the learning job
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +25,10 @@ import torch
 from skillcore.bench.conditions import LEARNED, Conditions
 from skillcore.cell import open_cell
 from skillcore.cell_config import load_cell
-from skillcore.learning.bundles import load_bundle
-from skillcore.learning.evaluate import TrialResult, evaluate
-from skillcore.learning.job import Plan, learn, template_of
+from skillcore.errors import InputError
+from skillcore.learning.bundles import load_bundle, read_card
+from skillcore.learning.evaluate import evaluate
+from skillcore.learning.job import Plan, Unwatched, learn, template_of
 from skillcore.learning.perception import decoded_way
 from skillcore.learning.rewarding import batch_of_one
 from skillcore.learning.seeds import rng_for, seed_for
@@ -35,6 +37,8 @@ from skillcore.plugins import Registry
 from skillcore.skill import Skill
 from skillcore.storage import make_folder_durably, write_json_durably
 from skillcore.types import Array, Observation
+
+CONDITIONS = "conditions.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,10 @@ def run_jobs(
 ) -> None:
     """Runs what is not finished, several jobs side by side. `report` is told each job as it ends.
 
-    Raises what a job raised; the others that run are finished first.
+    Raises InputError if the folder holds results under other conditions, and what a job raised; the others that run are
+    finished first.
     """
+    _check_same(conditions, bundle, out)
     jobs = jobs_of(conditions)
     waiting = [job for job in jobs if result_of(out, job) is None]
     make_folder_durably(out / "results")
@@ -101,9 +107,26 @@ def run_jobs(
                 future.result()
                 done += 1
                 report(futures[future], done, len(jobs))
-        except BaseException:
+        finally:
+            # After a failure or a Ctrl-C nothing new is begun.
             pool.shutdown(wait=True, cancel_futures=True)
-            raise
+
+
+def _check_same(conditions: Conditions, bundle: Path, out: Path) -> None:
+    """Results of other conditions must not be taken for these; more variants, scenarios and seeds may be added."""
+    path = out / CONDITIONS
+    told = conditions.model_dump(mode="json", by_alias=True, include={"skill", "cell", "methods", "trials", "practice"})
+    told["bundle"] = read_card(bundle).files
+    if not path.exists():
+        make_folder_durably(out)
+        write_json_durably(path, told)
+        return
+    before = json.loads(path.read_bytes())
+    other = sorted(name for name in told if before.get(name) != told[name])
+    if other:
+        raise InputError(
+            f"{out}: holds results under other conditions: {', '.join(other)} differ", cure="give another folder: --out"
+        )
 
 
 def _run(conditions: Conditions, bundle: Path, out: Path, job: Job) -> None:
@@ -127,9 +150,7 @@ def _searches(conditions: Conditions, bundle: Path, out: Path, job: Job) -> dict
 
     found: dict[str, Any] = {}
     with open_cell(loaded, instance=f"bench-{os.getpid()}") as cell:
-        task = skill.task(
-            cell, variant, scenario=job.scenario, seed=seed_for(job.seed, "installation"), judge=None
-        )
+        task = skill.task(cell, variant, scenario=job.scenario, seed=seed_for(job.seed, "installation"), judge=None)
         template = template_of(skill, cell, variant, brain, Plan(scenario=job.scenario), "acceptance")
         for method, make in skill.searches(cell, variant, locate).items():
             if method not in conditions.methods:
@@ -167,7 +188,7 @@ def _learning(conditions: Conditions, bundle: Path, out: Path, job: Job) -> dict
         bundles=folder / "bundles",
         seed=job.seed,
         command="skill bench paper",
-        watcher=_Nobody(),
+        watcher=Unwatched(),
         instance=f"bench-{os.getpid()}",
     )
     before, after = outcome.zero_shot, outcome.acceptance
@@ -179,13 +200,3 @@ def _learning(conditions: Conditions, bundle: Path, out: Path, job: Job) -> dict
         "practice": [bool(trial.success) for trial in outcome.practised],
         "claims": [bool(trial.claimed) for trial in outcome.practised],
     }
-
-
-class _Nobody:
-    """Watches nothing."""
-
-    def stage(self, name: str, trials: int, earlier: Sequence[TrialResult], /) -> None:
-        """Nothing to do."""
-
-    def trial(self, result: TrialResult, figures: dict[str, float], /) -> None:
-        """Nothing to do."""

@@ -94,6 +94,7 @@ def pretrain_command(
     from skillcore.learning.job import control_of
     from skillcore.learning.pretrain import Pretraining
     from skillcore.learning.recipe import Recipe, choose_device, completed
+    from skillcore.storage import make_folder_durably
 
     began = time.monotonic()
     skill, registry = load_skill(skill_name)
@@ -137,7 +138,8 @@ def pretrain_command(
         work.keep(kept)
     if rollouts:
         # Other processes act by it, so that it must lie somewhere; its reward model is not trained yet.
-        with tempfile.TemporaryDirectory(dir=_made(folder("datasets"))) as temporary:
+        make_folder_durably(folder("datasets"))
+        with tempfile.TemporaryDirectory(dir=folder("datasets")) as temporary:
             policy = Path(temporary) / "policy"
             save_bundle(policy, new_card(reward={"threshold": 1.0}, **about_all), work.brain, None)
             shown.append(collection.rollouts(policy, rollouts, first=connectors))
@@ -178,11 +180,6 @@ def _summary(figures: dict[str, Any], reward: dict[str, Any]) -> list[str]:
         f"reward model, on connectors not trained on: area under the ROC {found['area_under_roc']:.4f}; at threshold "
         f"{reward['threshold']:.4f} recall {at['recall']:.1%}, false positives {at['false_positives']:.2%}",
     ]
-
-
-def _made(place: Path) -> Path:
-    place.mkdir(parents=True, exist_ok=True)
-    return place
 
 
 def _collecting(what: str) -> Callable[[int, int, int], None]:

@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from skillcore.learning.images import Augmentation, as_input
 from skillcore.learning.perception import Perception, encoded_way
+from skillcore.learning.training import Sampler
 from skillcore.learning.weights import LEARNER, load_learner, save_learner
 from skillcore.types import Array, Episode, Image, Pose
 
@@ -72,12 +73,12 @@ class WayAdapter:
             return
         targets, weights = torch.from_numpy(labels[0]).to(self._device), labels[1]
         images = self._seen.images
-        cumulated = np.cumsum(weights / weights.sum())
+        sampler = Sampler(weights)
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
         augmentation = Augmentation()
         module = self._network.module.train()
         for _ in range(steps):
-            rows = np.minimum(np.searchsorted(cumulated, rng.random(BATCH), side="right"), len(images) - 1)
+            rows = sampler.draw(rng, BATCH)
             inputs = augmentation(as_input(images[rows], self._device), generator)
             way = module.way(self._network.representation.encode(inputs))
             loss = functional.smooth_l1_loss(way[:, :ADAPTED], targets[torch.from_numpy(rows)], beta=0.1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skillcore.episodes import EpisodeStore, ReplayCache
-from skillcore.learning.bundles import Card
+from skillcore.learning.bundles import read_card
 from skillcore.learning.collect import Assignment, collect
 from skillcore.skill import Skill
 
@@ -80,5 +80,4 @@ class Collection:
 
 def _mark(policy: Path) -> str:
     """Tells policies apart, so that what one did is never taken for another's."""
-    card = Card.model_validate_json((policy / "card.json").read_bytes())
-    return card.files[POLICY_FILE][:8]
+    return read_card(policy).files[POLICY_FILE][:8]

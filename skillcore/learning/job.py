@@ -65,6 +65,16 @@ class Watcher(Protocol):
         """A trial is finished and saved."""
 
 
+class Unwatched:
+    """A `Watcher` that is told everything and says nothing."""
+
+    def stage(self, name: str, trials: int, earlier: Sequence[TrialResult], /) -> None:
+        """Nothing to do."""
+
+    def trial(self, result: TrialResult, figures: dict[str, float], /) -> None:
+        """Nothing to do."""
+
+
 def check_fit(bundle: Bundle, loaded: LoadedCell, skill: Skill) -> None:
     """Raises BundleError that lists what in a cell does not fit what a bundle was trained for."""
     card, config = bundle.card, loaded.config
@@ -143,9 +153,7 @@ def learn(
             return measure_policy(task, brain, template(source), trials=trials, seed=seed, store=store, watcher=watcher)
 
         zero_shot = test("zero-shot", plan.zero_shot)
-        practice = Practice(
-            task, brain, bundle.prior, template("practice"), folder=folder, seed=seed, adapt=plan.adapt
-        )
+        practice = Practice(task, brain, bundle.prior, template("practice"), folder=folder, seed=seed, adapt=plan.adapt)
         watcher.stage("practice", plan.practice, practice.results)
 
         def told(report: TrialReport) -> None:
@@ -239,5 +247,3 @@ def _card(
         parent=str(bundle.folder.name) + " of " + (card.variant or "pretraining"),
         command=command,
     )
-
-

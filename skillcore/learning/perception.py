@@ -26,6 +26,7 @@ ESTIMATE_DIM = 4
 """x, y, z and yaw to success, as `asinh` of millimetres and degrees: fine near the goal, and tame far from it."""
 PROPRIOCEPTION_DIM = 10
 FAR = 60.0
+WRENCH_SCALE = np.array([3.0] * 3 + [0.05] * 3, np.float32)
 SCORING_BATCH = 256
 ALIGNED_M = 0.001
 
@@ -42,19 +43,23 @@ def decoded_way(estimate: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.concatenate([way[..., :3] * 1e-3, np.deg2rad(way[..., 3:])], axis=-1), np.float32)
 
 
+def evened_wrench(wrench: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(..., 6) in N and Nm -> (..., 6) as asinh(N / 3) and asinh(Nm / 0.05), about as large as other inputs."""
+    return np.asarray(np.arcsinh(wrench / WRENCH_SCALE), np.float32)
+
+
 def proprioception(observations: Observation) -> NDArray[np.float32]:
     """Pose (batch, 6) and wrench (batch, 6) -> (batch, 10), each number about as large as the others.
 
-    x, y, z in cm and yaw in units of 0.2 rad since the episode's start; forces as asinh(N / 3), torques as
-    asinh(Nm / 0.05). Rolls and pitches are held by the arm and say nothing.
+    x, y, z in cm and yaw in units of 0.2 rad since the episode's start; the wrench as `evened_wrench` has it. Rolls and
+    pitches are held by the arm and say nothing.
     """
     pose, wrench = observations["pose"], observations["wrench"]
     return np.concatenate(
         [
             pose[..., :3] * 100.0,
             pose[..., 5:6] * 5.0,
-            np.arcsinh(wrench[..., :3] / 3.0),
-            np.arcsinh(wrench[..., 3:] / 0.05),
+            evened_wrench(wrench),
         ],
         axis=-1,
     ).astype(np.float32)
@@ -74,9 +79,7 @@ class _Seer(nn.Module):
     def __init__(self, representation: Representation) -> None:
         super().__init__()
         self.representation = representation.module
-        self.way = nn.Sequential(
-            nn.Linear(representation.feature_dim, 128), nn.ReLU(), nn.Linear(128, ESTIMATE_DIM)
-        )
+        self.way = nn.Sequential(nn.Linear(representation.feature_dim, 128), nn.ReLU(), nn.Linear(128, ESTIMATE_DIM))
 
 
 class Perception:
@@ -97,9 +100,7 @@ class Perception:
         """Where the estimated way stands in a feature vector."""
         return slice(self.code_dim, self.code_dim + ESTIMATE_DIM)
 
-    def fit(
-        self, data: ReplayCache, *, schedule: Schedule, seed: int, progress: Progress = silent
-    ) -> None:
+    def fit(self, data: ReplayCache, *, schedule: Schedule, seed: int, progress: Progress = silent) -> None:
         """Trains on all frames whose way to success is known."""
         frames = np.flatnonzero(np.isfinite(data.seated_from_tcp).all(1))
         targets = torch.from_numpy(encoded_way(data.seated_from_tcp)).to(self.device)

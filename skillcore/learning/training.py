@@ -44,6 +44,19 @@ class Schedule:
         return self.learning_rate * rising * 0.5 * (1.0 + math.cos(math.pi * step / self.steps))
 
 
+class Sampler:
+    """Draws rows as often as their weights (n,) say."""
+
+    def __init__(self, weights: NDArray[np.float64]) -> None:
+        self._cumulated = np.cumsum(weights / weights.sum())
+
+    def draw(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
+        """(count,) row numbers, with repetitions."""
+        drawn = np.searchsorted(self._cumulated, rng.random(count), side="right")
+        # Rounding may leave the last sum a little below 1.
+        return np.minimum(drawn, len(self._cumulated) - 1)
+
+
 def train_on_images(
     modules: Sequence[nn.Module | None],
     data: ReplayCache,
@@ -66,17 +79,16 @@ def train_on_images(
     optimizer = torch.optim.AdamW(
         _grouped(module.parameters(), schedule.weight_decay), lr=schedule.learning_rate, fused=True
     )
-    cumulated = None if weights is None else np.cumsum(weights / weights.sum())
+    sampler = None if weights is None else Sampler(weights)
     module.train()
     smooth = math.nan
     for step in range(schedule.steps):
         for group in optimizer.param_groups:
             group["lr"] = schedule.rate(step)
-        if cumulated is None:
+        if sampler is None:
             chosen = frames[rng.integers(0, len(frames), schedule.batch)]
         else:
-            drawn = np.searchsorted(cumulated, rng.random(schedule.batch), side="right")
-            chosen = frames[np.minimum(drawn, len(frames) - 1)]
+            chosen = frames[sampler.draw(rng, schedule.batch)]
         # Sorted rows are read from a memory map in one sweep.
         chosen = np.sort(chosen)
         images = augmentation(as_input(data.images[chosen], device), generator)

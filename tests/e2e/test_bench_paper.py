@@ -32,6 +32,10 @@ def test_the_tables_are_made_and_what_is_finished_is_not_run_again(skill: Any, t
     assert [line for line in again.stdout.splitlines() if " jobs, " in line] != []
     assert "3 of 4 jobs" not in again.stdout
     assert lost.read_bytes() == before
+    # What was found with two trials is never taken for what a hundred would have shown.
+    whole = skill(*(one for one in arguments if one != "--quick"))
+    assert whole.returncode == 2
+    assert "other conditions: practice, trials differ" in whole.stderr
     shutil.rmtree(found)
 
 

@@ -222,7 +222,7 @@ def test_a_camera_slower_than_control_is_not_frozen(paper: Any, tmp_path: Path) 
         camera = paper.MADE["left"]
         for step in range(8):
             camera.frozen = step % 2 == 1
-            cell.observe()
+            assert len(cell.observe()["images"]) == cell.views
             cell.control(DOWN)
 
 
@@ -230,7 +230,7 @@ def test_a_long_pause_between_observations_is_no_frozen_camera(paper: Any, tmp_p
     with opened(paper, tmp_path) as (cell, _arm):
         cell.observe()
         cell.clock.sleep_until(cell.clock.now_s() + 60.0)
-        cell.observe()
+        assert len(cell.observe()["images"]) == cell.views
 
 
 # --- commanding ---

@@ -84,6 +84,7 @@ def test_decoded_arrays_are_writable(make_episode: Make) -> None:
     episode = decode(encode(make_episode()))
     for name in ("images", "pose", "action", "truth"):
         getattr(episode, name)[:] = 0
+        assert not getattr(episode, name).any()
 
 
 def test_any_parquet_reader_sees_the_documented_columns(make_episode: Make) -> None:
