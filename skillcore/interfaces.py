@@ -201,9 +201,7 @@ class RewardModel(ABC):
     """Scores above it count as success. Chosen by `skill pretrain` on variants that were not trained on."""
 
     @abstractmethod
-    def fit(
-        self, data: ReplayCache, *, seed: int, progress: Progress, start: Representation | None = None
-    ) -> None:
+    def fit(self, data: ReplayCache, *, seed: int, progress: Progress, start: Representation | None = None) -> None:
         """Trains on labelled offline data. start: a trained representation whose weights it may begin from."""
 
     @abstractmethod

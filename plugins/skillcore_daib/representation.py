@@ -47,9 +47,7 @@ class _Reversal(torch.autograd.Function):
 
 
 class _Network(nn.Module):
-    def __init__(
-        self, options: EncoderOptions, *, invariant: int, specific: int, views: int, size_px: int
-    ) -> None:
+    def __init__(self, options: EncoderOptions, *, invariant: int, specific: int, views: int, size_px: int) -> None:
         super().__init__()
         self.encoder = ViewEncoder(views=views, size_px=size_px, channels=options.channels)
         # A plain code is the invariant part without an adversary.

@@ -148,9 +148,7 @@ class LayerStack:
         scaled = (ring + self._half_width_m) / self._cell_m - 0.5
         return np.round(scaled * (1 << _SHIFT)).astype(np.int32)
 
-    def _place_samples(
-        self, sections: list[tuple[float, float, Bytes]], sample_m: float
-    ) -> tuple[_Samples, _Samples]:
+    def _place_samples(self, sections: list[tuple[float, float, Bytes]], sample_m: float) -> tuple[_Samples, _Samples]:
         """Heights for surfaces and for shadows: no finer than a part is thick, and coarser for shadows."""
         seen: tuple[list[float], list[int], list[float], list[bool]] = ([], [], [], [])
         shading: tuple[list[float], list[int], list[float], list[bool]] = ([], [], [], [])
@@ -256,8 +254,14 @@ def _look_up(image: Bytes, x: Floats, y: Floats) -> Bytes:
 def nearest(image: NDArray[Any], x: Floats, y: Floats, border: int) -> NDArray[Any]:
     """The image's values at the pixels nearest to x, y (k, n). OpenCV takes fewer than 2**15 columns at a time."""
     parts = [
-        cv2.remap(image, x[:, start : start + REMAP_COLUMNS], y[:, start : start + REMAP_COLUMNS], cv2.INTER_NEAREST,
-                  borderMode=border, borderValue=(EMPTY,))
+        cv2.remap(
+            image,
+            x[:, start : start + REMAP_COLUMNS],
+            y[:, start : start + REMAP_COLUMNS],
+            cv2.INTER_NEAREST,
+            borderMode=border,
+            borderValue=(EMPTY,),
+        )
         for start in range(0, x.shape[1], REMAP_COLUMNS)
     ]
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)

@@ -24,9 +24,7 @@ BundleFolder = Annotated[
     str,
     typer.Option("--bundle", help="Folder of a bundle. Default: the newest of the connector, else the pretrained."),
 ]
-Scenario = Annotated[
-    str, typer.Option("--scenario", help="Where trials start: I (within 10 mm) or II (10 to 20 mm).")
-]
+Scenario = Annotated[str, typer.Option("--scenario", help="Where trials start: I (within 10 mm) or II (10 to 20 mm).")]
 
 
 def load_skill(name: str) -> tuple[Skill, Registry]:

@@ -159,9 +159,7 @@ def collect(
     news: Any = context.Queue()
     stop = context.Event()
     processes = [
-        context.Process(
-            target=_work, args=(assignment, folder, have, rank, count if simulated else 0, news, stop)
-        )
+        context.Process(target=_work, args=(assignment, folder, have, rank, count if simulated else 0, news, stop))
         for rank in range(count)
     ]
     for process in processes:

@@ -118,9 +118,7 @@ class Practice:
                     lesson.end()
 
     def _attempt(self, trial: int, ready: Callable[[], None]) -> tuple[Episode, NDArray[np.float32]]:
-        info = replace(
-            self._template, seed=seed_for(self._seed, self._template.source, trial), trial=trial, clamps={}
-        )
+        info = replace(self._template, seed=seed_for(self._seed, self._template.source, trial), trial=trial, clamps={})
         actor = PolicyActor(self._brain, rng_for(self._seed, "exploration", trial))
         episode = run_episode(self._task, actor, info, ready=ready)
         return episode, np.stack(actor.features)

@@ -147,9 +147,7 @@ class RepresentationContract:
             moved = [one.grad is not None for one in representation.module.parameters()]
             promised(any(moved), "gradients reach Representation.module")
 
-    def test_the_module_holds_all_that_encode_needs(
-        self, representation: Representation, images: torch.Tensor
-    ) -> None:
+    def test_the_module_holds_all_that_encode_needs(self, representation: Representation, images: torch.Tensor) -> None:
         torch.manual_seed(1)
         other = self.make_representation(views=VIEWS, size_px=SIZE_PX, domains=0)
         other.module.load_state_dict(representation.module.state_dict())

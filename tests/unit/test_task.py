@@ -294,9 +294,7 @@ def insertion(tmp_path: Path, connector: str) -> Iterator[Task]:
 
 
 @pytest.mark.parametrize("connector", ["hdmi_a", "screw_m4"])
-def test_insertion_passes_gymnasiums_checker(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connector: str
-) -> None:
+def test_insertion_passes_gymnasiums_checker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connector: str) -> None:
     monkeypatch.setenv("SKILLCORE_HOME", str(tmp_path / "home"))
     with insertion(tmp_path, connector) as task:
         check_env(task, skip_render_check=True)

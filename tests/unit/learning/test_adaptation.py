@@ -21,9 +21,7 @@ SIZE = 16
 def perception() -> Perception:
     torch.manual_seed(0)
     options = EncoderOptions(channels=(8, 8), code_dim=8)
-    return Perception(
-        DomainBottleneck(options, views=2, size_px=SIZE, domains=0, adversary_weight=None, beta=None)
-    )
+    return Perception(DomainBottleneck(options, views=2, size_px=SIZE, domains=0, adversary_weight=None, beta=None))
 
 
 def episode(rng: np.random.Generator, *, succeeded: bool, steps: int = 6) -> Episode:

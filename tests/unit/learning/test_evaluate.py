@@ -42,9 +42,7 @@ def evaluation(*pairs: tuple[bool, bool | None]) -> Evaluation:
 
 def test_policy_and_reward_model_are_judged_separately() -> None:
     # Seen successes 3, unseen ones 1, failures 4, of which 2 were taken for successes.
-    found = evaluation(
-        *[(True, True)] * 3, (False, True), *[(True, False)] * 2, *[(False, False)] * 2
-    )
+    found = evaluation(*[(True, True)] * 3, (False, True), *[(True, False)] * 2, *[(False, False)] * 2)
     assert found.success == Rate(4, 8)
     assert found.claimed == Rate(5, 8)
     assert found.false_positives == Rate(2, 4)

@@ -102,9 +102,7 @@ def test_a_camera_that_looks_past_the_cell_is_refused(options: dict[str, float])
     CameraOptions(elevation_rad=0.4)
 
 
-def test_two_set_ups_differ(
-    cells: Callable[[str], AbstractContextManager[Cell]], skill: InsertionSkill
-) -> None:
+def test_two_set_ups_differ(cells: Callable[[str], AbstractContextManager[Cell]], skill: InsertionSkill) -> None:
     """In what they see, and in how firmly they hold their place."""
     images, forces = {}, {}
     for name in ("sim", "sim_b"):
