@@ -117,6 +117,13 @@ class Skill(ABC):
         """
         return {}
 
+    def explorer(
+        self, cell: Cell, variant: Variant, locate: Callable[[Observation], Array]
+    ) -> Callable[[np.random.Generator], Actor] | None:
+        """A scripted search that finds the goal now and then, so that practice meets success where the policy hardly
+        does; None where there is no such thing. locate: as for `searches`."""
+        return None
+
     @abstractmethod
     def describe(self, variant: Variant, width: int) -> str:
         """The variant in text: a drawing and its figures, at most `width` columns wide."""

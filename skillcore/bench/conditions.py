@@ -2,17 +2,64 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from skillcore.config import StrictModel, load_yaml
+from skillcore.errors import InputError
+from skillcore.learning.bundles import read_card
+from skillcore.storage import make_folder_durably, write_json_durably
 
+CONDITIONS = "conditions.json"
 Count = Annotated[int, Field(ge=1)]
 Method = Literal["localize", "straight", "random", "spiral", "offline", "online"]
 METHODS: tuple[Method, ...] = ("localize", "straight", "random", "spiral", "offline", "online")
 LEARNED = ("offline", "online")
+
+
+class Split(StrictModel):
+    """How many variants a reward model is trained on, its threshold is chosen on, and it is tested on.
+
+    train, choose, test: numbers of variants for training, drawn anew by each seed; those tested on share no family with
+    the others. test "held-out": all variants that are held out.
+    """
+
+    train: Count
+    choose: Count
+    test: Count | Literal["held-out"]
+
+
+class RewardStudy(StrictModel):
+    """Reward models compared on variants that they were not trained on, on frames of the demonstrator.
+
+    models: options of each, by the name in the table, over the `options` that all have in common. episodes: of each
+    variant on each cell. cells: where they are shown. false_positives: what the threshold allows on the variants it is
+    chosen on. published: balanced accuracy in per cent, of `published_split`.
+    """
+
+    reward_model: str
+    splits: dict[str, Split]
+    models: dict[str, dict[str, Any]]
+    options: dict[str, Any] = Field(default_factory=dict)
+    cells: tuple[str, ...]
+    episodes: Count
+    seeds: tuple[int, ...]
+    false_positives: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
+    published: dict[str, float] = Field(default_factory=dict)
+    published_split: str = ""
+
+    def smallest(self) -> RewardStudy:
+        """Just enough to see that everything runs."""
+        first = dict(list(self.splits.items())[:1])
+        few = {name: Split(train=3, choose=1, test=1) for name in first}
+        options = {**self.options, "steps": 2, "touch_steps": 2}
+        models = dict(list(self.models.items())[:2])
+        return self.model_copy(
+            update={"splits": few, "models": models, "options": options, "episodes": 2, "seeds": self.seeds[:1]}
+        )
 
 
 class Conditions(StrictModel):
@@ -20,7 +67,8 @@ class Conditions(StrictModel):
 
     cells, variants, scenarios, seeds: every combination is run; a seed draws the installation, the starts and the
     grasps. trials: of each test. practice: trials at most between the offline and the online test. published: successes
-    as others report them, by scenario, variant and method, each of `published_trials`.
+    as others report them, by scenario, variant and method, each of `published_trials`. reward: how reward models are
+    compared besides.
     """
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
@@ -35,13 +83,38 @@ class Conditions(StrictModel):
     published_trials: Count = 20
     published: dict[str, dict[str, dict[Method, int]]] = Field(default_factory=dict)
     source: str = ""
+    reward: RewardStudy | None = None
 
     def smallest(self) -> Conditions:
         """Just enough to see that everything runs: one variant, one seed, few trials."""
-        changes = {"variants": self.variants[:1], "seeds": self.seeds[:1], "trials": 2, "practice": 2}
+        changes: dict[str, Any] = {"variants": self.variants[:1], "seeds": self.seeds[:1], "trials": 2, "practice": 2}
+        if self.reward is not None:
+            changes["reward"] = self.reward.smallest()
         return self.model_copy(update=changes)
 
 
 def load_conditions(path: Path) -> Conditions:
     """Reads a file of conditions. Raises ConfigError with all faults."""
     return load_yaml(path, Conditions)
+
+
+def check_same(conditions: Conditions, bundle: Path, out: Path) -> None:
+    """Notes under which conditions a folder's results are found; others must not be taken for them.
+
+    More variants, scenarios, seeds and reward models may be added. Raises InputError that names what differs.
+    """
+    path = out / CONDITIONS
+    told = conditions.model_dump(mode="json", by_alias=True, include={"skill", "cell", "methods", "trials", "practice"})
+    told["bundle"] = read_card(bundle).files
+    if conditions.reward is not None:
+        told["reward"] = conditions.reward.model_dump(mode="json", include={"reward_model", "options", "episodes"})
+    if not path.exists():
+        make_folder_durably(out)
+        write_json_durably(path, told)
+        return
+    before = json.loads(path.read_bytes())
+    other = sorted(name for name in told if before.get(name) != told[name])
+    if other:
+        raise InputError(
+            f"{out}: holds results under other conditions: {', '.join(other)} differ", cure="give another folder: --out"
+        )

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skillcore.bench.conditions import Conditions, Method
-from skillcore.bench.scenarios import jobs_of, result_of
+from skillcore.bench.jobs import result_of
+from skillcore.bench.scenarios import jobs_of
 from skillcore.learning.evaluate import Rate
 from skillcore.storage import write_durably
 
@@ -34,10 +35,11 @@ def scores_of(conditions: Conditions, out: Path) -> list[Score]:
     found = []
     for job in jobs_of(conditions):
         result = result_of(out, job) or {}
+        scenario, variant = job.what
         for method in conditions.methods:
             if method in result:
                 rate = Rate(result[method]["hits"], result[method]["trials"])
-                found.append(Score(job.scenario, job.variant, job.seed, method, rate))
+                found.append(Score(scenario, variant, job.seed, method, rate))
     return found
 
 
@@ -101,7 +103,7 @@ def curve_of(conditions: Conditions, out: Path, scenario: str, *, every: int = 2
     """
     counts: list[list[int]] = []
     for job in jobs_of(conditions):
-        practised = (result_of(out, job) or {}).get("practice") if job.scenario == scenario else None
+        practised = (result_of(out, job) or {}).get("practice") if job.what[0] == scenario else None
         if not practised:
             continue
         for start in range(0, conditions.practice, every):

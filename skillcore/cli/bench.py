@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import time
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from skillcore.bench.conditions import Conditions, RewardStudy
+    from skillcore.bench.jobs import Report
+    from skillcore.plugins import Registry
+    from skillcore.skill import Skill
 
 app = typer.Typer(no_args_is_help=True, help="Whole evaluations: the paper's tables, with ours beside them.")
 
@@ -18,11 +25,19 @@ def bench() -> None:
     """Whole evaluations: the paper's tables, with ours beside them."""
 
 
+class Part(StrEnum):
+    """Parts of the paper's comparison."""
+
+    rewards = "rewards"
+    scenarios = "scenarios"
+
+
 @app.command("paper")
 def paper_command(
     conditions: Annotated[
         Path, typer.Option(help="YAML file: connectors, scenarios, methods, seeds, trials.")
     ] = DEFAULT_CONDITIONS,
+    only: Annotated[Part | None, typer.Option(help="One part of it: the reward models, or the scenarios.")] = None,
     bundle: Annotated[str, typer.Option(help="Bundle to begin from; the one that ships if none is given.")] = "",
     out: Annotated[Path, typer.Option(help="Folder of the results; what is finished there is not run again.")] = Path(
         "bench-paper"
@@ -34,26 +49,69 @@ def paper_command(
 
     Takes hours. Whatever ends it, the same command goes on where it was.
     """
-    from skillcore.bench.conditions import load_conditions
-    from skillcore.bench.scenarios import Job, jobs_of, run_jobs
-    from skillcore.bench.tables import curve_of, scores_of, table_of, write_csv
+    from skillcore.bench.conditions import check_same, load_conditions
+    from skillcore.bench.jobs import Job
+    from skillcore.bench.plots import can_plot
     from skillcore.cli.options import load_skill, say_where
-    from skillcore.cli.output import console
     from skillcore.home import folder
     from skillcore.learning.bundles import PRETRAINED, find_bundle
 
     chosen = load_conditions(conditions)
     if quick:
         chosen = chosen.smallest()
-    skill, _ = load_skill(chosen.skill)
+    skill, registry = load_skill(chosen.skill)
     # Names are spelled out before hours of work, and a wrong one is told at once.
     names = tuple(skill.variant(name).name for name in chosen.variants)
     chosen = chosen.model_copy(update={"variants": names})
     place = Path(bundle) if bundle else find_bundle(folder("bundles"), skill.name, "", PRETRAINED, skill.pretrained)
+    check_same(chosen, place, out)
     began = time.monotonic()
 
     def report(job: Job, done: int, total: int) -> None:
         typer.echo(f"  {done} of {total} jobs, {(time.monotonic() - began) / 60:.0f} min: {job.name}")
+
+    if not can_plot():
+        typer.echo("no plots are drawn: they need the extra `plots` (pip install 'skillcore[plots]')")
+    if chosen.reward is not None and only in (None, Part.rewards):
+        _rewards(chosen.reward, skill, registry, out, workers, report)
+    if only in (None, Part.scenarios):
+        _scenarios(chosen, place, out, workers, report)
+    say_where(results=out)
+
+
+def _rewards(study: RewardStudy, skill: Skill, registry: Registry, out: Path, workers: int, report: Report) -> None:
+    from skillcore.bench.plots import can_plot, plot_rewards
+    from skillcore.bench.reward_tables import reward_table, write_reward_csv
+    from skillcore.bench.rewards import jobs_of, run_study
+    from skillcore.cell_config import load_cell
+    from skillcore.cli.output import collecting, console
+    from skillcore.home import folder
+
+    cells = [load_cell(name, registry) for name in study.cells]
+    typer.echo(f"{len(jobs_of(study))} reward models to train in {out}; what is finished is not run again")
+    run_study(
+        study,
+        skill,
+        [str(cell.file) for cell in cells],
+        folder("datasets"),
+        out,
+        size_px=cells[0].config.views.size_px,
+        workers=workers,
+        announce=collecting,
+        report=report,
+    )
+    for split in study.splits:
+        console().print(reward_table(study, out, split))
+    write_reward_csv(study, out, out / "rewards.csv")
+    if can_plot():
+        plot_rewards(study, out, out / "rewards.png")
+
+
+def _scenarios(chosen: Conditions, place: Path, out: Path, workers: int, report: Report) -> None:
+    from skillcore.bench.plots import can_plot, plot_practice
+    from skillcore.bench.scenarios import jobs_of, run_jobs
+    from skillcore.bench.tables import curve_of, scores_of, table_of, write_csv
+    from skillcore.cli.output import console
 
     typer.echo(f"bundle: {place}")
     typer.echo(f"{len(jobs_of(chosen))} jobs in {out}; what is finished is not run again")
@@ -65,4 +123,5 @@ def paper_command(
         if curve:
             typer.echo("success in successive 25 trials of practice: " + ", ".join(f"{one.value:.0%}" for one in curve))
     write_csv(chosen, scores, out / "scenarios.csv")
-    say_where(results=out)
+    if can_plot():
+        plot_practice(chosen, out, out / "practice.png")

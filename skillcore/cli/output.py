@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
+
+import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+SAY_EVERY_S = 15.0
+"""How often long work tells how far it is."""
 _WIDE = 400
 """Columns of what is no terminal, so that lines stay whole."""
 
@@ -45,3 +50,19 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, styles
     for row in rows:
         table.add_row(*(Text(text, style=(styles or {}).get(text, ""), overflow="fold") for text in row))
     console().print(table, soft_wrap=False)
+
+
+def collecting(what: str) -> Callable[[int, int, int], None]:
+    """Tells how collecting goes: a line now and then."""
+    typer.echo(f"collecting: {what}")
+    began, last = time.monotonic(), [0.0]
+
+    def report(episodes: int, total: int, steps: int) -> None:
+        now = time.monotonic()
+        if episodes < total and now - last[0] < SAY_EVERY_S:
+            return
+        last[0] = now
+        rate = steps / max(1e-9, now - began)
+        typer.echo(f"  {episodes} of {total} episodes, {steps} steps, {rate:.0f} steps/s")
+
+    return report

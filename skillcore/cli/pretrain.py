@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from skillcore.cli.options import CellName, Device, Seed, SkillName, load_skill, say_where
+from skillcore.cli.output import SAY_EVERY_S, collecting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from skillcore.learning.training import Progress
 
 Cells = Annotated[
     list[str] | None,
     typer.Option("--cell", help="A cell to collect on; may be repeated. Default: sim and sim_b.", show_default=False),
 ]
-SAY_EVERY_S = 15.0
 
 
 def collect_command(
@@ -51,7 +49,7 @@ def collect_command(
     names = tuple(skill.variant(name).name if "/" not in name else name for name in connector or ())
     assignment = Assignment(skill.name, (str(loaded.file),), episodes, seed, count=connectors, names=names)
     place = out or folder("datasets") / f"{skill.name}-{loaded.name}-seed{seed}"
-    collect(assignment, place, report=_collecting(f"{assignment.variants} connectors, in {place}"))
+    collect(assignment, place, report=collecting(f"{assignment.variants} connectors, in {place}"))
     say_where(dataset=place)
     typer.echo(f"next:   skill data list {place}")
 
@@ -115,7 +113,7 @@ def pretrain_command(
     chosen = completed(chosen, registry)
     typer.echo(f"pretraining {skill.name} on {chosen_device}, seed {seed}")
     collection = Collection(
-        folder("datasets"), skill, tuple(str(one.file) for one in cells), size, seed, announce=_collecting
+        folder("datasets"), skill, tuple(str(one.file) for one in cells), size, seed, announce=collecting
     )
     shown = [open_dataset(place, size_px=size) for place in data or ()]
     if not data:
@@ -180,22 +178,6 @@ def _summary(figures: dict[str, Any], reward: dict[str, Any]) -> list[str]:
         f"reward model, on connectors not trained on: area under the ROC {found['area_under_roc']:.4f}; at threshold "
         f"{reward['threshold']:.4f} recall {at['recall']:.1%}, false positives {at['false_positives']:.2%}",
     ]
-
-
-def _collecting(what: str) -> Callable[[int, int, int], None]:
-    """Tells how collecting goes: a line now and then."""
-    typer.echo(f"collecting: {what}")
-    began, last = time.monotonic(), [0.0]
-
-    def report(episodes: int, total: int, steps: int) -> None:
-        now = time.monotonic()
-        if episodes < total and now - last[0] < SAY_EVERY_S:
-            return
-        last[0] = now
-        rate = steps / max(1e-9, now - began)
-        typer.echo(f"  {episodes} of {total} episodes, {steps} steps, {rate:.0f} steps/s")
-
-    return report
 
 
 def _training(stage: str) -> Progress:

@@ -206,6 +206,20 @@ class ReplayCache:
         infos = [info for cache in caches for info in cache.infos]
         return cls(CacheContent(images, columns, lengths, infos, [name for cache in caches for name in cache.ids]))
 
+    def of_episodes(self, chosen: NDArray[np.integer[Any]]) -> ReplayCache:
+        """Some of the episodes, in the order given, with copies of their frames in memory.
+
+        chosen: (episodes,) their numbers. Raises EpisodeError if there is none.
+        """
+        if not len(chosen):
+            raise EpisodeError("a cache needs at least one episode")
+        starts, ends = self.episode_starts[chosen], self.episode_starts[chosen + 1]
+        frames = np.concatenate([np.arange(start, end) for start, end in zip(starts, ends, strict=True)])
+        columns = {name: getattr(self, name)[frames] for name in COLUMNS}
+        lengths = [int(length) for length in ends - starts]
+        infos, ids = [self.infos[number] for number in chosen], [self.ids[number] for number in chosen]
+        return ReplayCache(CacheContent(self.images[frames], columns, lengths, infos, ids))
+
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Opens the cache in `folder`. Raises EpisodeError if there is none, or it is damaged."""

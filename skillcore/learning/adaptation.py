@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from skillcore.learning.consistency import agreeing
 from skillcore.learning.images import Augmentation, as_input
 from skillcore.learning.perception import Perception, encoded_way
 from skillcore.learning.training import Sampler
@@ -134,16 +135,23 @@ class Hindsight:
         self._images[self._frames : needed] = episode.images
         self._frames = needed
 
+    def believed(self) -> NDArray[np.bool_]:
+        """(trials,) Which trials were taken for successes and lie where others do; see `consistency`."""
+        claimed = np.array([one[2] for one in self._trials], np.bool_)
+        ends = np.array([one[0][-1] for one in self._trials]).reshape(-1, 3)
+        claimed[claimed] = agreeing(ends[claimed])
+        return claimed
+
     def labels(self) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
         """The encoded way x, y, z (frames, 3) of all frames, and how much each counts. None before the first
-        success."""
-        seats = [positions[-1] for positions, _, succeeded in self._trials if succeeded]
-        if not seats:
+        success that is believed."""
+        succeeded = self.believed()
+        if not succeeded.any():
             return None
-        middle = np.mean(seats, axis=0)
+        ends = np.stack([positions[-1] for positions, _, _ in self._trials])
+        middle = ends[succeeded].mean(axis=0)
         lengths = [len(positions) for positions, _, _ in self._trials]
-        succeeded = np.array([one[2] for one in self._trials])
-        seat = np.stack([positions[-1] if won else middle for positions, _, won in self._trials])
+        seat = np.where(succeeded[:, np.newaxis], ends, middle)
         positions = np.concatenate([one[0] for one in self._trials])
         rotations = np.concatenate([one[1] for one in self._trials])
         way = np.zeros((len(positions), 6), np.float32)

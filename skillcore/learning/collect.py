@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from skillcore.cell import Cell, open_cell
@@ -43,7 +44,8 @@ class Assignment:
     """What is to be collected: `episodes` of each variant, on one of the cells in turn.
 
     variants: how many, from which number on, with what seed they are drawn, and which are left out; or `names` of
-    single ones. policy: folder of a bundle whose policy acts, every other time with noise; "" for the demonstrator.
+    single ones. policy: folder of a bundle that acts: its policy, its policy with noise, and the skill's search
+    around where it locates success, in turn; "" for the demonstrator.
     """
 
     skill: str
@@ -118,7 +120,7 @@ def collect_variant(
         if policy is None:
             actor = DemonstratorActor(skill.demonstrator(task.cell, variant, rng))
         else:
-            actor = PolicyActor(policy, rng if number % 2 else None)
+            actor = _rollout_actor(skill, task, variant, policy, number, rng)
         try:
             episode = run_episode(task, actor, info, labelled=True)
         except DeviceError:
@@ -129,6 +131,14 @@ def collect_variant(
         episode.reward[:] = episode.success[1:] == 1
         found.append(episode)
     return found
+
+
+def _rollout_actor(
+    skill: Skill, task: Task, variant: Variant, policy: Brain, number: int, rng: np.random.Generator
+) -> Actor:
+    """Who acts in a policy's episode: the policy, the policy with noise, or the search that practice explores with."""
+    search = skill.explorer(task.cell, variant, policy.locate) if number % 3 == 2 else None
+    return PolicyActor(policy, rng if number % 3 else None) if search is None else search(rng)
 
 
 def collect(

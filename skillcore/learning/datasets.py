@@ -11,8 +11,8 @@ from skillcore.learning.bundles import read_card
 from skillcore.learning.collect import Assignment, collect
 from skillcore.skill import Skill
 
-ROLLOUTS_EACH = 2
-"""Episodes of a policy on each variant: one as it is, one with noise."""
+ROLLOUTS_EACH = 3
+"""Episodes of a policy on each variant: one as it is, one with noise, one led by a search."""
 POLICY_FILE = "perception.safetensors"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,7 +34,7 @@ class Plan:
     """How long each part of the job is, where episodes start, and what is asked for at the end.
 
     gate: the share of acceptance trials that must succeed. adapt: whether practice adapts the estimated way by
-    hindsight.
+    hindsight. explore: whether a scripted search helps practice to its first successes.
     """
 
     scenario: str = "I"
@@ -42,6 +43,7 @@ class Plan:
     acceptance: int = 100
     gate: float = 0.9
     adapt: bool = True
+    explore: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,16 @@ def learn(
             return measure_policy(task, brain, template(source), trials=trials, seed=seed, store=store, watcher=watcher)
 
         zero_shot = test("zero-shot", plan.zero_shot)
-        practice = Practice(task, brain, bundle.prior, template("practice"), folder=folder, seed=seed, adapt=plan.adapt)
+        practice = Practice(
+            task,
+            brain,
+            bundle.prior,
+            template("practice"),
+            folder=folder,
+            seed=seed,
+            adapt=plan.adapt,
+            explorer=partial(skill.explorer, cell, variant) if plan.explore else None,
+        )
         watcher.stage("practice", plan.practice, practice.results)
 
         def told(report: TrialReport) -> None:

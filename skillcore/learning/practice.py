@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import BundleError
 from skillcore.learning.adaptation import WayAdapter
+from skillcore.learning.consistency import agreeing, end_of
 from skillcore.learning.evaluate import TrialResult
 from skillcore.learning.recipe import Brain
 from skillcore.learning.replay import Transitions
@@ -35,15 +36,22 @@ from skillcore.learning.rewarding import batch_of_one
 from skillcore.learning.rollout import PolicyActor, run_episode
 from skillcore.learning.seeds import rng_for, seed_for
 from skillcore.learning.weights import load_tensors, save_tensors
+from skillcore.skill import Actor
 from skillcore.storage import make_folder_durably, write_durably
 from skillcore.task import Task
-from skillcore.types import Episode, EpisodeInfo
+from skillcore.types import Array, Episode, EpisodeInfo, Observation
 
 STATE = "state.json"
 WAYS = "ways.safetensors"
+FOUND = 8
+"""Successes, after which the policy is left to itself."""
 REFRESHED = 8
 """Trials looked at anew after each trial; all of them every time would take longer the longer practice lasts."""
 _CURE = "begin anew, without --resume"
+
+Locate = Callable[[Observation], Array]
+Explorer = Callable[[Locate], Callable[[np.random.Generator], Actor] | None]
+"""`Skill.explorer` for one cell and variant: told how to locate the goal, makes what makes a search for a trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,8 @@ class Practice:
     """Trials of one task, in one folder.
 
     template: what all episodes have in common. seed: everything random follows from it and the trial's number.
-    adapt: whether the estimated way is adapted by hindsight.
+    adapt: whether the estimated way is adapted by hindsight. explorer: makes a scripted search that acts in every
+    second trial until success was met `FOUND` times; None where the policy always acts.
     """
 
     def __init__(
@@ -71,6 +80,7 @@ class Practice:
         folder: Path,
         seed: int,
         adapt: bool = True,
+        explorer: Explorer | None = None,
     ) -> None:
         self._task = task
         self._brain = brain
@@ -81,6 +91,7 @@ class Practice:
         self._saved = {row.trial: row.id for row in self._store.rows(source="practice")}
         self._trials: list[_Trial] = []
         self._ways = brain.perception.way_columns
+        self._search = explorer(brain.locate) if explorer is not None else None
         brain.adapter = WayAdapter(brain.perception) if adapt else None
         self.results: list[TrialResult] = []
         brain.learner.begin_practice(prior)
@@ -119,22 +130,34 @@ class Practice:
 
     def _attempt(self, trial: int, ready: Callable[[], None]) -> tuple[Episode, NDArray[np.float32]]:
         info = replace(self._template, seed=seed_for(self._seed, self._template.source, trial), trial=trial, clamps={})
-        actor = PolicyActor(self._brain, rng_for(self._seed, "exploration", trial))
+        rng = rng_for(self._seed, "exploration", trial)
+        if self._search is not None and trial % 2 == 1 and self._believed().sum() < FOUND:
+            episode = run_episode(self._task, self._search(rng), info, ready=ready)
+            return episode, self._seen_again(episode)
+        actor = PolicyActor(self._brain, rng)
         episode = run_episode(self._task, actor, info, ready=ready)
         return episode, np.stack(actor.features)
+
+    def _believed(self) -> NDArray[np.bool_]:
+        """(trials,) Which trials were taken for successes, and are not belied by the others."""
+        claimed = np.array([one.episode.terminated for one in self._trials], np.bool_)
+        ends = np.array([end_of(one.episode) for one in self._trials]).reshape(-1, 3)
+        claimed[claimed] = agreeing(ends[claimed])
+        return claimed
 
     def _learn(self, trial: int) -> Mapping[str, float]:
         torch.manual_seed(seed_for(self._seed, "learning", trial))
         brain, episode = self._brain, self._trials[trial].episode
         if brain.adapter is not None:
             brain.adapter.add(episode)
-        if not any(one.episode.terminated for one in self._trials):
+        believed = self._believed()
+        if not believed.any():
             # Failures alone say that everything is bad; learning from nothing else unlearns what was brought along.
             return {}
         if brain.adapter is not None:
             brain.adapter.learn(rng_for(self._seed, "adapting", trial))
         self._refresh(trial)
-        met = Transitions.joined([one.transitions() for one in self._trials])
+        met = Transitions.joined([one.transitions(bool(won)) for one, won in zip(self._trials, believed, strict=True)])
         return brain.learner.learn(met, rng=rng_for(self._seed, "learning", trial), steps=episode.steps)
 
     def _refresh(self, trial: int) -> None:
@@ -231,9 +254,11 @@ class _Trial:
     features: NDArray[np.float32]
     adapted: NDArray[np.float32]
 
-    def transitions(self) -> Transitions:
+    def transitions(self, believed: bool) -> Transitions:
+        """believed: whether it ended in success, as far as is known by now. If not, it earned nothing."""
         episode = self.episode
-        return Transitions.of_episode(self.adapted, episode.action, episode.reward, succeeded=episode.terminated)
+        reward = episode.reward if believed or not episode.terminated else np.zeros_like(episode.reward)
+        return Transitions.of_episode(self.adapted, episode.action, reward, succeeded=believed)
 
 
 class _Lesson:

@@ -12,11 +12,12 @@ from pydantic import Field
 from skillcore.config import StrictModel, validate_options
 from skillcore.interfaces import Learner, Representation, RewardModel
 from skillcore.learning.adaptation import WayAdapter
-from skillcore.learning.perception import Perception
+from skillcore.learning.perception import Perception, decoded_way
+from skillcore.learning.rewarding import batch_of_one
 from skillcore.learning.training import Schedule
 from skillcore.parts import Context, ViewShape
 from skillcore.plugins import Kind, Registry
-from skillcore.types import Image
+from skillcore.types import Array, Image, Observation
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -70,6 +71,12 @@ class Brain:
     def adapted(self, features: NDArray[np.float32], images: Image) -> NDArray[np.float32]:
         """Features (n, feature_dim) of images (n, views, H, W, 3) as the learner is to see them."""
         return features if self.adapter is None else self.adapter.corrected(features, images)
+
+    def locate(self, observation: Observation) -> Array:
+        """x, y in m and yaw in rad of where success is thought to lie, seen from the TCP, as scripted searches ask."""
+        batch = batch_of_one(observation)
+        features = self.adapted(self.perception.features(batch), batch["images"])
+        return np.asarray(decoded_way(features[:, self.perception.way_columns])[0, [0, 1, 3]], np.float64)
 
 
 def make_brain(recipe: Recipe, registry: Registry, *, views: ViewShape, device: str) -> Brain:

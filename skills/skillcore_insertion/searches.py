@@ -30,23 +30,41 @@ PITCH_M = 0.0015
 """From one turn of the spiral to the next."""
 SPIRAL_STEP_M = 0.0025
 LIFT_M = 0.002
+SUNK_M = 0.0005
+"""Deeper than before by this: something gives way."""
+HOLD_STEPS = 3
 
 
 class Search(ABC):
-    """An actor that goes from target to target. locate: where to begin; without it, where the TCP happens to be."""
+    """An actor that goes from target to target.
 
-    def __init__(self, control: Control, locate: Locate | None = None) -> None:
+    locate: where to begin; without it, where the TCP happens to be. looks: how often it is asked; the first time where
+    the trial begins, then above the place that was found, from where more is seen of it.
+    """
+
+    def __init__(self, control: Control, locate: Locate | None = None, *, looks: int = 1) -> None:
         self._control = control
         self._locate = locate
+        self._looks = looks
         self._centre: Array | None = None
 
     def __call__(self, observation: Observation, info: dict[str, Any], /, *, last: bool) -> NDArray[np.float32]:
-        if self._centre is None:
-            self._centre = np.zeros(3) if self._locate is None else np.asarray(self._locate(observation), np.float64)
         if last:
             return np.zeros(4, np.float32)
         tcp = Pose.from_rotvec(observation["pose"][:3], observation["pose"][3:])
-        return self.next_action(tcp, self._centre)
+        centre = self._centre
+        if centre is None or (self._looks > 0 and _beside(tcp, centre) < ARRIVED_M):
+            self._looks -= 1
+            centre = self._centre = self._look(observation, tcp)
+        return self.next_action(tcp, centre)
+
+    def _look(self, observation: Observation, tcp: Pose) -> Array:
+        """x, y and yaw of the place, in the frame where the trial began."""
+        if self._locate is None:
+            return np.zeros(3)
+        x, y, yaw = np.asarray(self._locate(observation), np.float64)
+        place = tcp.transform(np.array([[x, y, 0.0]]))[0]
+        return np.array([place[0], place[1], tcp.yaw_rad + yaw])
 
     @abstractmethod
     def next_action(self, tcp: Pose, centre: Array) -> NDArray[np.float32]:
@@ -67,8 +85,7 @@ class StraightDown(Search):
 
     def next_action(self, tcp: Pose, centre: Array) -> NDArray[np.float32]:
         x, y, yaw = centre
-        beside = float(np.hypot(tcp.position_m[0] - x, tcp.position_m[1] - y))
-        return self.towards(tcp, x, y, yaw, down=1.0 if beside < ARRIVED_M else 0.0)
+        return self.towards(tcp, x, y, yaw, down=1.0 if _beside(tcp, centre) < ARRIVED_M else 0.0)
 
 
 class RandomPresses(Search):
@@ -84,8 +101,7 @@ class RandomPresses(Search):
 
     def next_action(self, tcp: Pose, centre: Array) -> NDArray[np.float32]:
         x, y = centre[:2] + self._offsets[self._place]
-        beside = float(np.hypot(tcp.position_m[0] - x, tcp.position_m[1] - y))
-        if self._pressed == 0 and beside > ARRIVED_M:
+        if self._pressed == 0 and _beside(tcp, np.array([x, y])) > ARRIVED_M:
             return self.towards(tcp, x, y, centre[2], down=0.0)
         if self._pressed < PRESS_STEPS or self._place == len(self._offsets) - 1:
             self._pressed += 1
@@ -96,24 +112,45 @@ class RandomPresses(Search):
 
 
 class PressedSpiral(Search):
-    """Down on the centre, then outward on an Archimedean spiral under pressure, until the tip falls in."""
+    """Down on the centre, then outward on an Archimedean spiral under pressure, until the tip falls in.
 
-    def __init__(self, control: Control, locate: Locate | None = None) -> None:
-        super().__init__(control, locate)
+    Then it presses straight on; if that leads no deeper, it was an edge, and the spiral goes on.
+    """
+
+    def __init__(self, control: Control, locate: Locate | None = None, *, looks: int = 1) -> None:
+        super().__init__(control, locate, looks=looks)
         self._angle = 0.0
         self._pressed = 0
+        self._contact_m = np.inf
+        self._before_m = -np.inf
+        self._holds = 0
 
     def next_action(self, tcp: Pose, centre: Array) -> NDArray[np.float32]:
         x, y, yaw = centre
-        beside = float(np.hypot(tcp.position_m[0] - x, tcp.position_m[1] - y))
-        if self._pressed == 0 and beside > ARRIVED_M:
+        if self._pressed == 0 and _beside(tcp, centre) > ARRIVED_M:
             return self.towards(tcp, x, y, yaw, down=0.0)
+        self._looks = 0
         self._pressed += 1
-        if self._pressed <= PRESS_STEPS:
+        depth_m, before_m = float(tcp.position_m[2]), self._before_m
+        self._before_m = depth_m
+        if self._pressed <= PRESS_STEPS or (self._contact_m == np.inf and depth_m > before_m + SUNK_M):
             return self.towards(tcp, x, y, yaw, down=1.0)
+        if depth_m > self._contact_m + SUNK_M:
+            self._contact_m, self._holds = depth_m, HOLD_STEPS
+        elif self._contact_m == np.inf:
+            self._contact_m = depth_m
+        if self._holds > 0:
+            self._holds -= 1
+            here_x, here_y, _ = tcp.position_m.tolist()
+            return self.towards(tcp, here_x, here_y, yaw, down=1.0)
         radius = PITCH_M * self._angle / (2.0 * np.pi)
         # Steps of the same length all along: the angle grows less the farther out it is.
         self._angle += SPIRAL_STEP_M / float(np.hypot(radius, PITCH_M / (2.0 * np.pi)))
         radius = PITCH_M * self._angle / (2.0 * np.pi)
         x, y = x + radius * np.cos(self._angle), y + radius * np.sin(self._angle)
         return self.towards(tcp, x, y, yaw, down=1.0)
+
+
+def _beside(tcp: Pose, place: Array) -> float:
+    """How far the TCP is from a place (x, y, ...), sideways."""
+    return float(np.hypot(tcp.position_m[0] - place[0], tcp.position_m[1] - place[1]))

@@ -8,19 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rich.console import Console
 
-from skillcore.bench.conditions import Conditions, load_conditions
-from skillcore.bench.scenarios import Job, jobs_of, result_of
+from skillcore.bench.conditions import Conditions, RewardStudy, Split, load_conditions
+from skillcore.bench.jobs import Job, result_of
+from skillcore.bench.plots import plot_practice, plot_rewards
+from skillcore.bench.reward_tables import reward_table, write_reward_csv
+from skillcore.bench.rewards import CURVE, draw_sets
+from skillcore.bench.rewards import jobs_of as reward_jobs
+from skillcore.bench.scenarios import jobs_of
 from skillcore.bench.tables import curve_of, scores_of, table_of, write_csv
-from skillcore.errors import ConfigError
+from skillcore.errors import ConfigError, InputError
 from skillcore.plugins import Registry
+from skillcore.skill import VariantEntry
 
 ROOT = Path(__file__).parents[2]
 
 
 def conditions(**changes: Any) -> Conditions:
-    given = {
+    chosen = {
         "schema": 1,
         "skill": "insertion",
         "cell": "sim",
@@ -31,7 +39,7 @@ def conditions(**changes: Any) -> Conditions:
         "practice": 50,
         "published": {"I": {"one": {"straight": 5, "online": 20}}},
     }
-    return Conditions.model_validate(given | changes)
+    return Conditions.model_validate(chosen | changes)
 
 
 def write(out: Path, job: Job, **found: Any) -> None:
@@ -80,10 +88,10 @@ def test_jobs_are_every_combination_seed_by_seed() -> None:
 
 def test_what_is_finished_is_found_and_pooled(tmp_path: Path) -> None:
     chosen = conditions()
-    write(tmp_path, Job("I", "one", 0, "searches"), straight=rate(2), spiral=rate(1))
-    write(tmp_path, Job("I", "one", 1, "searches"), straight=rate(4), spiral=rate(0))
-    write(tmp_path, Job("I", "two", 0, "learning"), offline=rate(5), online=rate(10), practice=[False] * 25)
-    assert result_of(tmp_path, Job("I", "two", 1, "learning")) is None
+    write(tmp_path, Job("searches", ("I", "one"), 0), straight=rate(2), spiral=rate(1))
+    write(tmp_path, Job("searches", ("I", "one"), 1), straight=rate(4), spiral=rate(0))
+    write(tmp_path, Job("learning", ("I", "two"), 0), offline=rate(5), online=rate(10), practice=[False] * 25)
+    assert result_of(tmp_path, Job("learning", ("I", "two"), 1)) is None
     scores = scores_of(chosen, tmp_path)
     assert {(one.variant, one.seed, one.method, one.rate.hits) for one in scores} == {
         ("one", 0, "straight", 2),
@@ -107,10 +115,94 @@ def test_what_is_finished_is_found_and_pooled(tmp_path: Path) -> None:
 
 def test_practice_that_ended_early_goes_on_as_it_was(tmp_path: Path) -> None:
     chosen = conditions()
-    write(tmp_path, Job("I", "one", 0, "learning"), practice=[False] * 20 + [True] * 10)
-    write(tmp_path, Job("I", "two", 0, "learning"), practice=[False] * 50)
+    write(tmp_path, Job("learning", ("I", "one"), 0), practice=[False] * 20 + [True] * 10)
+    write(tmp_path, Job("learning", ("I", "two"), 0), practice=[False] * 50)
     first, second = curve_of(chosen, tmp_path, "I")
     assert (first.hits, first.trials) == (5, 50)
     # Five trials of the one that ended, and all of the other.
     assert (second.hits, second.trials) == (5, 30)
     assert curve_of(chosen, tmp_path, "II") == []
+
+
+# --- reward models ---
+
+
+def study(**changes: Any) -> RewardStudy:
+    chosen = {
+        "reward_model": "daib",
+        "splits": {"few": {"train": 2, "choose": 1, "test": 1}, "all": {"train": 3, "choose": 2, "test": "held-out"}},
+        "models": {"DAIB": {"representation": "daib"}, "ERM": {"representation": "erm"}},
+        "cells": ("sim",),
+        "episodes": 2,
+        "seeds": (0, 1),
+        "published": {"DAIB": 88},
+        "published_split": "few",
+    }
+    return RewardStudy.model_validate(chosen | changes)
+
+
+def entries() -> list[VariantEntry]:
+    trained = [VariantEntry(f"{family}{number}", "", family, "train") for family in "abcd" for number in range(2)]
+    return [*trained, VariantEntry("h0", "", "h", "held_out"), VariantEntry("h1", "", "h", "held_out")]
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=50, deadline=None)
+def test_no_family_is_trained_on_and_tested_on(seed: int) -> None:
+    family = {entry.name: entry.family for entry in entries()}
+    sets = draw_sets(Split(train=3, choose=1, test=2), entries(), seed)
+    assert (len(sets.train), len(sets.choose), len(sets.test)) == (3, 1, 2)
+    assert len({*sets.train, *sets.choose, *sets.test}) == 6
+    tested = [family[name] for name in sets.test]
+    assert len(set(tested)) == 2
+    assert not set(tested) & {family[name] for name in (*sets.train, *sets.choose)}
+    assert all(name[0] != "h" for name in (*sets.train, *sets.choose, *sets.test))
+    assert draw_sets(Split(train=3, choose=1, test=2), entries(), seed) == sets
+
+
+def test_held_out_variants_are_tested_on_and_nothing_else() -> None:
+    sets = draw_sets(Split(train=6, choose=2, test="held-out"), entries(), 0)
+    assert sets.test == ("h0", "h1")
+    assert len({*sets.train, *sets.choose}) == 8
+    with pytest.raises(InputError, match="there are 8"):
+        draw_sets(Split(train=8, choose=2, test="held-out"), entries(), 0)
+    with pytest.raises(InputError, match="there are 2"):
+        draw_sets(Split(train=3, choose=1, test=3), entries(), 0)
+
+
+def judged(out: Path, job: Job, recall: float, false: float) -> None:
+    figures = {"recall": recall, "false_positives": false, "balanced_accuracy": 0.5 * (1 + recall - false)}
+    curve = [[recall, false]] * len(CURVE)
+    threshold = {"at threshold": figures, "at 0.5": figures, "area_under_roc": 0.9, "threshold": 0.7, "curve": curve}
+    write(out, job, **threshold)
+
+
+def test_the_table_of_reward_models_has_means_and_intervals(tmp_path: Path) -> None:
+    chosen = study()
+    assert len({job.name for job in reward_jobs(chosen)}) == 8
+    judged(tmp_path, Job("reward", ("few", "DAIB"), 0), 0.9, 0.0)
+    judged(tmp_path, Job("reward", ("few", "DAIB"), 1), 0.8, 0.0)
+    judged(tmp_path, Job("reward", ("few", "ERM"), 1), 0.5, 0.1)
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(reward_table(chosen, tmp_path, "few"))
+    rows = [line.split("│")[1:-1] for line in console.export_text().splitlines() if line.startswith("│")]
+    found = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
+    # Two seeds, 95 and 90 %: half of the interval is 12.71 x 3.54 / sqrt 2.
+    assert found["DAIB"] == ["92.5 +-31.8", "0.0 +-0.0", "15.0 +-63.5", "92.5 +-31.8", "90.0 +-0.0", "88", "2"]
+    assert found["ERM"] == ["70.0", "10.0", "50.0", "70.0", "90.0", "", "1"]
+    write_reward_csv(chosen, tmp_path, tmp_path / "rewards.csv")
+    assert len((tmp_path / "rewards.csv").read_text().splitlines()) == 4
+    assert plot_rewards(chosen, tmp_path, tmp_path / "rewards.png")
+    assert (tmp_path / "rewards.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_results_there_is_nothing_to_draw(tmp_path: Path) -> None:
+    assert not plot_rewards(study(), tmp_path, tmp_path / "rewards.png")
+    assert not plot_practice(conditions(), tmp_path, tmp_path / "practice.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_practice_is_drawn(tmp_path: Path) -> None:
+    write(tmp_path, Job("learning", ("I", "one"), 0), practice=[False] * 25 + [True] * 25)
+    assert plot_practice(conditions(), tmp_path, tmp_path / "practice.png")
+    assert (tmp_path / "practice.png").read_bytes().startswith(b"\x89PNG")

@@ -100,6 +100,13 @@ def test_joined_caches_are_as_if_made_together(episodes: list[Episode]) -> None:
     assert np.array_equal(joined.observations(frames)["images"], together.images[frames])
 
 
+def test_some_episodes_are_as_if_only_they_had_been_there(episodes: list[Episode]) -> None:
+    some = ReplayCache.from_episodes(episodes).of_episodes(np.array([2, 0]))
+    _assert_equal(some, ReplayCache.from_episodes([episodes[2], episodes[0]]))
+    with pytest.raises(EpisodeError, match="at least one"):
+        some.of_episodes(np.array([], np.int64))
+
+
 def test_only_what_is_alike_can_be_joined(episodes: list[Episode], make_episode: Make) -> None:
     with pytest.raises(EpisodeError, match="none"):
         ReplayCache.joined([])

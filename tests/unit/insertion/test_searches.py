@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -18,7 +20,9 @@ def locate(observation: Observation) -> NDArray[np.float64]:
     return SOCKET
 
 
-def path_of(search: Search, steps: int = 20, *, floor_m: float = 0.01) -> list[Pose]:
+def path_of(
+    search: Search, steps: int = 20, *, floor_m: float = 0.01, floor_of: Callable[[Pose], float] | None = None
+) -> list[Pose]:
     """Where the tool has been; it sinks no deeper than the floor."""
     tcp, path = Pose.identity(), []
     for _ in range(steps):
@@ -32,7 +36,8 @@ def path_of(search: Search, steps: int = 20, *, floor_m: float = 0.01) -> list[P
         assert np.abs(action).max() <= 1.0
         x, y, z = CONTROL.step_m * action[:3]
         moved = tcp @ Pose.from_xyz_yaw(x, y, z, CONTROL.turn_step_rad * float(action[3]))
-        position = np.array([*moved.position_m[:2], min(moved.position_m[2], floor_m)])
+        floor = floor_m if floor_of is None else floor_of(moved)
+        position = np.array([*moved.position_m[:2], min(moved.position_m[2], floor)])
         tcp = Pose(position, moved.rotation)
         path.append(tcp)
     return path
@@ -76,6 +81,37 @@ def test_the_spiral_winds_outward_under_pressure() -> None:
     assert radius[-1] > 2.0 * PITCH_M
     # It never skips a turn.
     assert max(np.diff(radius[3:])) < PITCH_M
+
+
+def test_the_spiral_presses_straight_on_where_it_falls_in() -> None:
+    hole = SOCKET[:2] + np.array([2e-3, 0.0])
+
+    def falls_in(tcp: Pose) -> float:
+        return 0.02 if np.hypot(*(tcp.position_m[:2] - hole)) < 1.6e-3 else 0.01
+
+    path = path_of(PressedSpiral(CONTROL, locate), 40, floor_of=falls_in)
+    inside = [number for number, tcp in enumerate(path) if tcp.position_m[2] > 0.0105]
+    assert path[inside[0] + 3].position_m[2] == pytest.approx(0.02)
+    places = [path[number].position_m[:2] for number in inside[:4]]
+    assert max(np.hypot(*(place - places[0])) for place in places) < 1e-4
+
+
+def test_a_second_look_corrects_the_first() -> None:
+    """What is located from afar is off; from above the place it is not."""
+    true, looks = SOCKET[:2], list[float]()
+
+    def roughly(observation: Observation) -> NDArray[np.float64]:
+        tcp = Pose.from_rotvec(observation["pose"][:3], observation["pose"][3:])
+        away = tcp.inverse().transform(np.array([[*true, 0.0]]))[0, :2]
+        looks.append(float(np.hypot(*away)))
+        return np.array([*(1.4 * away), SOCKET[2] - tcp.yaw_rad])
+
+    path = path_of(PressedSpiral(CONTROL, roughly, looks=3), 12)
+    assert len(looks) == 3
+    assert looks[1] < 0.5 * looks[0]
+    first = next(tcp for tcp in path if tcp.position_m[2] > 1e-3)
+    assert beside_m(first) < 1.5e-3
+    assert path[-1].yaw_rad == pytest.approx(SOCKET[2], abs=0.02)
 
 
 def test_random_places_follow_from_the_generator() -> None:

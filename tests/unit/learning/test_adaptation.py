@@ -36,6 +36,8 @@ def episode(rng: np.random.Generator, *, succeeded: bool, steps: int = 6) -> Epi
     info = EpisodeInfo(
         skill="s", variant="v", cell="c", seed=0, source="practice", outcome="success" if succeeded else "timeout"
     )
+    # Each begins elsewhere, and all of them lead to the same place.
+    info.start_from_base = (*(-way[0]).tolist(), 0.0, 0.0, 0.0)
     flat = np.zeros(steps + 1, np.float32)
     return Episode(
         info=info,
@@ -91,6 +93,16 @@ def test_labels_are_the_place_of_success_seen_from_each_pose() -> None:
     ]
     np.testing.assert_allclose(labels[0], encoded_way(np.stack(wanted).astype(np.float32))[:, :3], atol=2e-3)
     assert labels[1][0] > labels[1][8]
+
+
+def test_a_claim_that_the_others_belie_teaches_nothing() -> None:
+    rng = np.random.default_rng(0)
+    seat, elsewhere = Pose.from_xyz_yaw(0.5, 0.1, 0.2, 0.1), Pose.from_xyz_yaw(0.5, 0.1, 0.197, 0.1)
+    trials = [placed(rng, succeeded=True, seat=where) for where in (elsewhere, seat, seat, seat)]
+    labels = labels_of([trial for trial, _ in trials])
+    wanted = [(pose.inverse() @ seat).as_vector() for pose in trials[0][1]]
+    np.testing.assert_allclose(labels[0][:7], encoded_way(np.stack(wanted).astype(np.float32))[:, :3], atol=2e-3)
+    assert labels[1][0] < labels[1][-1]
 
 
 def test_nothing_changes_before_the_first_success() -> None:

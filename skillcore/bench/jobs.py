@@ -1,0 +1,77 @@
+"""Jobs of an evaluation: each finished once, its result in a file of its own, several side by side."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from skillcore.storage import make_folder_durably, write_json_durably
+
+Report = Callable[["Job", int, int], None]
+"""Told a job that has ended, how many are finished, and how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One thing to run. kind: of what sort. what: which of that sort. seed: with which random numbers."""
+
+    kind: str
+    what: tuple[str, ...]
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """As its file is called."""
+        return re.sub(r"[^\w.-]+", "_", "-".join([self.kind, *self.what, str(self.seed)]))
+
+
+def result_of(out: Path, job: Job) -> dict[str, Any] | None:
+    """What a job found; None while it is not finished."""
+    try:
+        found: dict[str, Any] = json.loads((out / "results" / f"{job.name}.json").read_bytes())
+    except FileNotFoundError:
+        return None
+    return found
+
+
+def run_all(
+    jobs: Sequence[Job],
+    out: Path,
+    work: Callable[..., dict[str, Any]],
+    arguments: tuple[Any, ...],
+    *,
+    workers: int,
+    report: Report,
+) -> None:
+    """Runs what is not finished: `work(job, *arguments)` in processes of one thread each.
+
+    workers: how many; 0 is one for each core. Raises what a job raised; the others that run are finished first.
+    """
+    waiting = [job for job in jobs if result_of(out, job) is None]
+    make_folder_durably(out / "results")
+    done = len(jobs) - len(waiting)
+    count = min(workers or os.cpu_count() or 1, max(1, len(waiting)))
+    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
+        futures = {pool.submit(_run, work, job, out, arguments): job for job in waiting}
+        try:
+            for future in as_completed(futures):
+                future.result()
+                done += 1
+                report(futures[future], done, len(jobs))
+        finally:
+            # After a failure or a Ctrl-C nothing new is begun.
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _run(work: Callable[..., dict[str, Any]], job: Job, out: Path, arguments: tuple[Any, ...]) -> None:
+    torch.set_num_threads(1)
+    write_json_durably(out / "results" / f"{job.name}.json", work(job, *arguments))
