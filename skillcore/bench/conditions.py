@@ -11,6 +11,7 @@ from pydantic import Field
 from skillcore.config import StrictModel, load_yaml
 from skillcore.errors import InputError
 from skillcore.learning.bundles import read_card
+from skillcore.learning.recipe import PartChoice, Recipe, Training
 from skillcore.storage import make_folder_durably, write_json_durably
 
 CONDITIONS = "conditions.json"
@@ -62,13 +63,68 @@ class RewardStudy(StrictModel):
         )
 
 
+class Arm(StrictModel):
+    """One way to learn, from the pretraining on. adapt, explore: as in `skillcore.learning.job.Plan`."""
+
+    recipe: Recipe
+    adapt: bool = True
+    explore: bool = True
+
+
+class Ablation(StrictModel):
+    """Ways to learn, each with a bundle of its own, made of the same demonstrations.
+
+    connectors, episodes, rollouts, validation_episodes: how much each is pretrained on, as `skill pretrain` has it.
+    published: successes of `published_trials` after practice, by scenario and arm.
+    """
+
+    arms: dict[str, Arm]
+    variants: tuple[str, ...]
+    scenarios: tuple[str, ...]
+    seeds: tuple[int, ...]
+    cells: tuple[str, ...]
+    connectors: Count = 1650
+    episodes: Count = 3
+    rollouts: Annotated[int, Field(ge=0)] = 0
+    validation_episodes: Count = 24
+    published: dict[str, dict[str, int]] = Field(default_factory=dict)
+    published_trials: Count = 80
+
+    def smallest(self) -> Ablation:
+        """Just enough to see that everything runs."""
+        name, arm = next(iter(self.arms.items()))
+        recipe = arm.recipe.model_copy(
+            update={
+                "training": Training(steps=2, batch=8),
+                "learner": _with(arm.recipe.learner, pretrain_steps=2),
+                "reward_model": _with(arm.recipe.reward_model, steps=2, batch=8),
+            }
+        )
+        return self.model_copy(
+            update={
+                "arms": {name: arm.model_copy(update={"recipe": recipe})},
+                "variants": self.variants[:1],
+                "scenarios": self.scenarios[:1],
+                "seeds": self.seeds[:1],
+                "connectors": 2,
+                "episodes": 1,
+                "rollouts": 0,
+                "validation_episodes": 1,
+            }
+        )
+
+
+def _with(part: PartChoice, **options: Any) -> PartChoice:
+    return PartChoice(name=part.name, options={**part.options, **options})
+
+
 class Conditions(StrictModel):
     """One evaluation of a skill.
 
     cells, variants, scenarios, seeds: every combination is run; a seed draws the installation, the starts and the
     grasps. trials: of each test. practice: trials at most between the offline and the online test. published: successes
     as others report them, by scenario, variant and method, each of `published_trials`. reward: how reward models are
-    compared besides.
+    compared besides. ablation: what is left out, and what that costs.
     """
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
@@ -84,12 +140,15 @@ class Conditions(StrictModel):
     published: dict[str, dict[str, dict[Method, int]]] = Field(default_factory=dict)
     source: str = ""
     reward: RewardStudy | None = None
+    ablation: Ablation | None = None
 
     def smallest(self) -> Conditions:
         """Just enough to see that everything runs: one variant, one seed, few trials."""
         changes: dict[str, Any] = {"variants": self.variants[:1], "seeds": self.seeds[:1], "trials": 2, "practice": 2}
         if self.reward is not None:
             changes["reward"] = self.reward.smallest()
+        if self.ablation is not None:
+            changes["ablation"] = self.ablation.smallest()
         return self.model_copy(update=changes)
 
 
@@ -108,6 +167,10 @@ def check_same(conditions: Conditions, bundle: Path, out: Path) -> None:
     told["bundle"] = read_card(bundle).files
     if conditions.reward is not None:
         told["reward"] = conditions.reward.model_dump(mode="json", include={"reward_model", "options", "episodes"})
+    if conditions.ablation is not None:
+        told["ablation"] = conditions.ablation.model_dump(
+            mode="json", include={"arms", "cells", "connectors", "episodes", "rollouts", "validation_episodes"}
+        )
     if not path.exists():
         make_folder_durably(out)
         write_json_durably(path, told)

@@ -11,6 +11,7 @@ Each combination is a job with a result file of its own, so that an evaluation t
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,13 @@ def run_jobs(conditions: Conditions, bundle: Path, out: Path, *, workers: int, r
 
 
 def _run(job: Job, conditions: Conditions, bundle: Path, out: Path) -> dict[str, Any]:
-    return (_searches if job.kind == "searches" else _learning)(conditions, bundle, out, job)
+    if job.kind == "searches":
+        return _searches(conditions, bundle, job)
+    scenario, variant = job.what
+    return practised(job, conditions, bundle, out, Plan(scenario=scenario), variant)
 
 
-def _searches(conditions: Conditions, bundle: Path, out: Path, job: Job) -> dict[str, Any]:
+def _searches(conditions: Conditions, bundle: Path, job: Job) -> dict[str, Any]:
     """Successes of the scripted searches. An episode ends when the plug is seated, so that none can be missed."""
     registry = Registry.discover()
     skill: Skill = registry.make("skills", conditions.skill, {}, Context(name=conditions.skill))
@@ -81,20 +85,19 @@ def _searches(conditions: Conditions, bundle: Path, out: Path, job: Job) -> dict
     return found
 
 
-def _learning(conditions: Conditions, bundle: Path, out: Path, job: Job) -> dict[str, Any]:
+def practised(job: Job, conditions: Conditions, bundle: Path, out: Path, plan: Plan, variant: str) -> dict[str, Any]:
+    """The main job with a bundle: successes before and after practice, and in its course.
+
+    plan: its scenario and its way to practise; how many trials there are, `conditions` says.
+    """
     registry = Registry.discover()
     skill: Skill = registry.make("skills", conditions.skill, {}, Context(name=conditions.skill))
-    plan = Plan(
-        scenario=job.what[0],
-        zero_shot=conditions.trials,
-        practice=conditions.practice,
-        acceptance=conditions.trials,
-    )
+    plan = replace(plan, zero_shot=conditions.trials, practice=conditions.practice, acceptance=conditions.trials)
     folder = out / "runs" / job.name
     make_folder_durably(folder)
     outcome = learn(
         skill,
-        skill.variant(job.what[1]),
+        skill.variant(variant),
         load_cell(conditions.cell, registry),
         load_bundle(bundle, registry, device="cpu"),
         plan,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from skillcore.bench.conditions import Conditions, RewardStudy
+    from skillcore.bench.conditions import Ablation, Conditions, RewardStudy
     from skillcore.bench.jobs import Report
     from skillcore.plugins import Registry
     from skillcore.skill import Skill
@@ -30,6 +30,7 @@ class Part(StrEnum):
 
     rewards = "rewards"
     scenarios = "scenarios"
+    ablation = "ablation"
 
 
 @app.command("paper")
@@ -37,7 +38,7 @@ def paper_command(
     conditions: Annotated[
         Path, typer.Option(help="YAML file: connectors, scenarios, methods, seeds, trials.")
     ] = DEFAULT_CONDITIONS,
-    only: Annotated[Part | None, typer.Option(help="One part of it: the reward models, or the scenarios.")] = None,
+    only: Annotated[Part | None, typer.Option(help="One part of it.")] = None,
     bundle: Annotated[str, typer.Option(help="Bundle to begin from; the one that ships if none is given.")] = "",
     out: Annotated[Path, typer.Option(help="Folder of the results; what is finished there is not run again.")] = Path(
         "bench-paper"
@@ -76,6 +77,8 @@ def paper_command(
         _rewards(chosen.reward, skill, registry, out, workers, report)
     if only in (None, Part.scenarios):
         _scenarios(chosen, place, out, workers, report)
+    if chosen.ablation is not None and only in (None, Part.ablation):
+        _ablation(chosen, chosen.ablation, skill, registry, out, workers, report)
     say_where(results=out)
 
 
@@ -125,3 +128,41 @@ def _scenarios(chosen: Conditions, place: Path, out: Path, workers: int, report:
     write_csv(chosen, scores, out / "scenarios.csv")
     if can_plot():
         plot_practice(chosen, out, out / "practice.png")
+
+
+def _ablation(
+    chosen: Conditions,
+    ablation: Ablation,
+    skill: Skill,
+    registry: Registry,
+    out: Path,
+    workers: int,
+    report: Report,
+) -> None:
+    from skillcore.bench.ablation import ablation_table, jobs_of, run_ablation
+    from skillcore.cell_config import load_cell
+    from skillcore.cli.output import collecting, console, training
+    from skillcore.home import folder
+    from skillcore.learning.datasets import Collection
+    from skillcore.learning.pretrain_job import control_and_size
+    from skillcore.learning.recipe import choose_device
+
+    cells = [load_cell(name, registry) for name in ablation.cells]
+    _, size = control_and_size(cells)
+    files = tuple(str(cell.file) for cell in cells)
+    typer.echo(f"{len(ablation.arms)} ways to learn, {len(jobs_of(ablation))} jobs in {out}")
+    run_ablation(
+        chosen,
+        ablation,
+        skill,
+        registry,
+        cells,
+        Collection(folder("datasets"), skill, files, size, 0, announce=collecting),
+        out,
+        workers=workers,
+        device=choose_device("auto"),
+        announce=lambda arm: typer.echo(f"pretraining: {arm}"),
+        training=training,
+        report=report,
+    )
+    console().print(ablation_table(ablation, out))

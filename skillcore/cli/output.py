@@ -12,6 +12,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from skillcore.learning.training import Progress
+
 SAY_EVERY_S = 15.0
 """How often long work tells how far it is."""
 _WIDE = 400
@@ -64,5 +66,22 @@ def collecting(what: str) -> Callable[[int, int, int], None]:
         last[0] = now
         rate = steps / max(1e-9, now - began)
         typer.echo(f"  {episodes} of {total} episodes, {steps} steps, {rate:.0f} steps/s")
+
+    return report
+
+
+def training(stage: str) -> Progress:
+    """Tells how a stage of training goes: a line now and then."""
+    began, last = time.monotonic(), [time.monotonic()]
+    typer.echo(f"training: {stage}")
+
+    def report(done: int, total: int, figures: dict[str, float], /) -> None:
+        now = time.monotonic()
+        if done < total and now - last[0] < SAY_EVERY_S:
+            return
+        last[0] = now
+        told = "".join(f", {name} {value:.4f}" for name, value in figures.items())
+        left = (now - began) / done * (total - done)
+        typer.echo(f"  {done} of {total}{told}, {left:.0f} s left")
 
     return report

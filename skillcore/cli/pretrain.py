@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from skillcore.cli.options import CellName, Device, Seed, SkillName, load_skill, say_where
-from skillcore.cli.output import SAY_EVERY_S, collecting
-
-if TYPE_CHECKING:
-    from skillcore.learning.training import Progress
+from skillcore.cli.output import collecting, training
 
 Cells = Annotated[
     list[str] | None,
@@ -84,84 +80,35 @@ def pretrain_command(
     """
     from skillcore.cell_config import load_cell
     from skillcore.config import load_yaml
-    from skillcore.episodes import ReplayCache
-    from skillcore.errors import InputError
     from skillcore.home import folder
-    from skillcore.learning.bundles import PRETRAINED, about, load_bundle, new_card, next_folder, save_bundle
-    from skillcore.learning.datasets import Collection, open_dataset
-    from skillcore.learning.job import control_of
-    from skillcore.learning.pretrain import Pretraining
-    from skillcore.learning.recipe import Recipe, choose_device, completed
-    from skillcore.storage import make_folder_durably
+    from skillcore.learning.bundles import PRETRAINED, about, load_bundle, next_folder
+    from skillcore.learning.datasets import Collection
+    from skillcore.learning.pretrain_job import Amounts, control_and_size, pretrain
+    from skillcore.learning.recipe import Recipe, choose_device
 
     began = time.monotonic()
     skill, registry = load_skill(skill_name)
     chosen_device = choose_device(device)
-    chosen = Recipe() if recipe is None else load_yaml(recipe, Recipe)
     cells = [load_cell(name, registry) for name in cell or ["sim", "sim_b"]]
-    control, size = control_of(cells[0]), cells[0].config.views.size_px
-    if any(control_of(one) != control for one in cells):
-        raise InputError("the cells mean different things by an action", cure="give them the same `control` section")
-    if out is not None and out.exists():
-        raise InputError(f"{out}: already exists", cure="give the name of a new folder")
-    kept = None if policy_from is None else load_bundle(policy_from, registry, device=chosen_device)
-    if kept is not None:
-        # What makes the policy stays as it was made; the rest is this recipe's.
-        made_with = kept.card.recipe
-        same = ("representation", "learner", "training")
-        chosen = chosen.model_copy(update={name: getattr(made_with, name) for name in same})
-    chosen = completed(chosen, registry)
+    _, size = control_and_size(cells)
     typer.echo(f"pretraining {skill.name} on {chosen_device}, seed {seed}")
-    collection = Collection(
-        folder("datasets"), skill, tuple(str(one.file) for one in cells), size, seed, announce=collecting
-    )
-    shown = [open_dataset(place, size_px=size) for place in data or ()]
-    if not data:
-        shown.append(collection.demonstrations(connectors, episodes))
-    unseen = [collection.validation(validation_episodes)]
-    work = Pretraining(
-        chosen, registry, ReplayCache.joined([one.cache for one in shown]), seed=seed, device=chosen_device,
-        report=_training,
-    )  # fmt: skip
-    about_all: dict[str, Any] = {
-        "skill": skill.name,
-        "recipe": chosen,
-        "views": work.views,
-        "size_px": size,
-        "control": control,
-    }
-    if kept is None:
-        work.policy()
-    else:
-        work.keep(kept)
-    if rollouts:
-        # Other processes act by it, so that it must lie somewhere; its reward model is not trained yet.
-        make_folder_durably(folder("datasets"))
-        with tempfile.TemporaryDirectory(dir=folder("datasets")) as temporary:
-            policy = Path(temporary) / "policy"
-            save_bundle(policy, new_card(reward={"threshold": 1.0}, **about_all), work.brain, None)
-            shown.append(collection.rollouts(policy, rollouts, first=connectors))
-            unseen.append(collection.validation(validation_episodes, policy))
-    training = ReplayCache.joined([one.cache for one in shown])
-    made = work.reward_model(training, ReplayCache.joined([one.cache for one in unseen]))
-    card = new_card(
-        **about_all,
-        reward=made.reward,
-        data={
-            "hashes": [one.hash for one in shown],
-            "episodes": training.episodes,
-            "frames": training.frames,
-            "variants": len(set(training.variants)),
-            "cells": sorted({info.cell for info in training.infos}),
-        },
-        figures=made.figures,
+    place = out or next_folder(folder("bundles"), skill.name, PRETRAINED)
+    card = pretrain(
+        place,
+        skill,
+        registry,
+        Recipe() if recipe is None else load_yaml(recipe, Recipe),
+        cells,
+        Collection(folder("datasets"), skill, tuple(str(one.file) for one in cells), size, seed, announce=collecting),
+        Amounts(connectors, episodes, rollouts, validation_episodes),
+        data=data or (),
+        kept=None if policy_from is None else load_bundle(policy_from, registry, device=chosen_device),
         seed=seed,
-        parent="" if kept is None else f"policy: {kept.card.command} ({kept.card.created})",
+        device=chosen_device,
+        report=training,
         command=" ".join(["skill", *sys.argv[1:]]),
     )
-    place = out or next_folder(folder("bundles"), skill.name, PRETRAINED)
-    save_bundle(place, card, made.brain, made.prior)
-    for line in _summary(made.figures, made.reward):
+    for line in _summary(card.figures, card.reward):
         typer.echo(line)
     typer.echo(f"took {(time.monotonic() - began) / 60:.0f} min; {about(card)}")
     say_where(bundle=place)
@@ -178,20 +125,3 @@ def _summary(figures: dict[str, Any], reward: dict[str, Any]) -> list[str]:
         f"reward model, on connectors not trained on: area under the ROC {found['area_under_roc']:.4f}; at threshold "
         f"{reward['threshold']:.4f} recall {at['recall']:.1%}, false positives {at['false_positives']:.2%}",
     ]
-
-
-def _training(stage: str) -> Progress:
-    """Tells how a stage of training goes: a line now and then."""
-    began, last = time.monotonic(), [time.monotonic()]
-    typer.echo(f"training: {stage}")
-
-    def report(done: int, total: int, figures: dict[str, float], /) -> None:
-        now = time.monotonic()
-        if done < total and now - last[0] < SAY_EVERY_S:
-            return
-        last[0] = now
-        told = "".join(f", {name} {value:.4f}" for name, value in figures.items())
-        left = (now - began) / done * (total - done)
-        typer.echo(f"  {done} of {total}{told}, {left:.0f} s left")
-
-    return report

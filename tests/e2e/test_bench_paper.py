@@ -24,6 +24,9 @@ def test_the_tables_are_made_and_what_is_finished_is_not_run_again(skill: Any, t
     assert len(rows) == 13
     assert len({",".join(row.split(",")[:3]) for row in rows}) == 13
     assert "2 of 2 jobs" in done.stdout
+    assert "pretraining: DAIB in reward and policy" in done.stdout
+    assert "1 of 1 jobs" in done.stdout
+    assert "Ablation: success in %" in done.stdout
     assert "Reward models, 25 to 5" in done.stdout
     assert [row.split(",")[1] for row in (found / "rewards.csv").read_text().splitlines()] == ["model", "DAIB", "VIB"]
     assert {path.name for path in found.glob("*.png")} == {"practice.png", "rewards.png"}
@@ -39,7 +42,7 @@ def test_the_tables_are_made_and_what_is_finished_is_not_run_again(skill: Any, t
     # What was found with two trials is never taken for what a hundred would have shown.
     whole = skill(*(one for one in arguments if one != "--quick"))
     assert whole.returncode == 2
-    assert "other conditions: practice, reward, trials differ" in whole.stderr
+    assert "other conditions: ablation, practice, reward, trials differ" in whole.stderr
     shutil.rmtree(found)
 
 

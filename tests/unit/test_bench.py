@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from skillcore.bench.conditions import Conditions, RewardStudy, Split, load_conditions
+from skillcore.bench.ablation import ablation_table
+from skillcore.bench.ablation import jobs_of as ablation_jobs
+from skillcore.bench.conditions import Ablation, Conditions, RewardStudy, Split, load_conditions
 from skillcore.bench.jobs import Job, result_of
 from skillcore.bench.plots import plot_practice, plot_rewards
 from skillcore.bench.reward_tables import reward_table, write_reward_csv
@@ -206,3 +208,34 @@ def test_practice_is_drawn(tmp_path: Path) -> None:
     write(tmp_path, Job("learning", ("I", "one"), 0), practice=[False] * 25 + [True] * 25)
     assert plot_practice(conditions(), tmp_path, tmp_path / "practice.png")
     assert (tmp_path / "practice.png").read_bytes().startswith(b"\x89PNG")
+
+
+# --- ablation ---
+
+
+def test_the_table_of_the_ablation_pools_variants_and_seeds(tmp_path: Path) -> None:
+    recipe = {"representation": {"name": "erm"}}
+    chosen = Ablation.model_validate(
+        {
+            "arms": {"all of it": {"recipe": {}}, "less": {"recipe": recipe, "adapt": False}},
+            "variants": ("one", "two"),
+            "scenarios": ("II",),
+            "seeds": (0,),
+            "cells": ("sim",),
+            "published": {"II": {"less": 20}},
+        }
+    )
+    assert len({job.name for job in ablation_jobs(chosen)}) == 4
+    write(tmp_path, Job("ablation", ("less", "II", "one"), 0), offline=rate(1), online=rate(5))
+    write(tmp_path, Job("ablation", ("less", "II", "two"), 0), offline=rate(0), online=rate(3))
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(ablation_table(chosen, tmp_path))
+    rows = [line.split("│")[1:-1] for line in console.export_text().splitlines() if line.startswith("│")]
+    found = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
+    assert found == {"all of it": ["-", "-"], "less": ["5, 1 to 24", "40, 22 to 61 (25)"]}
+    # What is run to see that everything runs is small, and the same otherwise.
+    small = chosen.smallest()
+    assert list(small.arms) == ["all of it"]
+    assert len(ablation_jobs(small)) == 1
+    assert small.arms["all of it"].recipe.training.steps == 2
+    assert small.arms["all of it"].recipe.learner.options["pretrain_steps"] == 2

@@ -1,0 +1,131 @@
+"""What is left out, and what that costs: several recipes, each pretrained and practised under the same conditions."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skillcore.bench.conditions import Ablation, Conditions
+from skillcore.bench.jobs import Job, Report, result_of, run_all
+from skillcore.bench.scenarios import practised
+from skillcore.cell_config import LoadedCell
+from skillcore.learning.bundles import CARD
+from skillcore.learning.datasets import Collection
+from skillcore.learning.evaluate import Rate
+from skillcore.learning.job import Plan
+from skillcore.learning.pretrain import Report as Training
+from skillcore.learning.pretrain_job import Amounts, pretrain
+from skillcore.learning.recipe import completed
+from skillcore.plugins import Registry
+from skillcore.skill import Skill
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def jobs_of(ablation: Ablation) -> list[Job]:
+    """All jobs, seed by seed."""
+    return [
+        Job("ablation", (arm, scenario, variant), seed)
+        for seed in ablation.seeds
+        for scenario in ablation.scenarios
+        for variant in ablation.variants
+        for arm in ablation.arms
+    ]
+
+
+def run_ablation(
+    conditions: Conditions,
+    ablation: Ablation,
+    skill: Skill,
+    registry: Registry,
+    cells: Sequence[LoadedCell],
+    collection: Collection,
+    out: Path,
+    *,
+    workers: int,
+    device: str,
+    announce: Callable[[str], None],
+    training: Training,
+    report: Report,
+) -> None:
+    """Makes the bundles that are missing in `out`, and runs the jobs that are not finished.
+
+    Raises UnknownNameError and ConfigError for a recipe, and what pretraining and jobs raise.
+    """
+    for arm in ablation.arms.values():
+        completed(arm.recipe, registry)
+    amounts = Amounts(ablation.connectors, ablation.episodes, ablation.rollouts, ablation.validation_episodes)
+    for name, arm in ablation.arms.items():
+        place = _bundle(out, name)
+        if (place / CARD).exists():
+            continue
+        announce(name)
+        # It gets its name only when it is whole, so that one that was interrupted is made anew.
+        making = place.with_name(f"{place.name}.making")
+        shutil.rmtree(making, ignore_errors=True)
+        pretrain(
+            making,
+            skill,
+            registry,
+            arm.recipe,
+            cells,
+            collection,
+            amounts,
+            seed=0,
+            device=device,
+            report=training,
+            command="skill bench paper",
+        )
+        making.rename(place)
+    run_all(jobs_of(ablation), out, _run, (conditions, ablation, out), workers=workers, report=report)
+
+
+def _run(job: Job, conditions: Conditions, ablation: Ablation, out: Path) -> dict[str, Any]:
+    name, scenario, variant = job.what
+    arm = ablation.arms[name]
+    plan = Plan(scenario=scenario, adapt=arm.adapt, explore=arm.explore)
+    return practised(job, conditions, _bundle(out, name), out, plan, variant)
+
+
+def _bundle(out: Path, arm: str) -> Path:
+    return out / "arms" / re.sub(r"[^\w.-]+", "_", arm)
+
+
+def rates_of(ablation: Ablation, out: Path) -> Iterator[tuple[str, str, str, Rate]]:
+    """Arm, scenario, "offline" or "online", and all variants and seeds together, as far as they are finished."""
+    for arm in ablation.arms:
+        for scenario in ablation.scenarios:
+            jobs = [job for job in jobs_of(ablation) if job.what[:2] == (arm, scenario)]
+            results = [result for job in jobs if (result := result_of(out, job)) is not None]
+            for method in ("offline", "online"):
+                hits = sum(result[method]["hits"] for result in results)
+                yield arm, scenario, method, Rate(hits, sum(result[method]["trials"] for result in results))
+
+
+def ablation_table(ablation: Ablation, out: Path) -> Table:
+    """One line an arm: success in per cent with the 95 % interval, published figures in brackets."""
+    from rich.table import Table
+
+    table = Table(
+        title=f"Ablation: success in % on {', '.join(ablation.variants)}; in brackets as published",
+        title_justify="left",
+    )
+    table.add_column("")
+    for scenario in ablation.scenarios:
+        for method in ("offline", "online"):
+            table.add_column(f"{scenario} {method}", justify="right")
+    rows: dict[str, list[str]] = {}
+    for arm, scenario, method, rate in rates_of(ablation, out):
+        low, high = rate.interval
+        text = f"{100.0 * rate.value:.0f}, {100.0 * low:.0f} to {100.0 * high:.0f}" if rate.trials else "-"
+        theirs = ablation.published.get(scenario, {}).get(arm) if method == "online" else None
+        if theirs is not None:
+            text += f" ({100.0 * theirs / ablation.published_trials:.0f})"
+        rows.setdefault(arm, []).append(text)
+    for arm, cells in rows.items():
+        table.add_row(arm, *cells)
+    return table
