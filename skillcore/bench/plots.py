@@ -44,6 +44,7 @@ def plot_practice(conditions: Conditions, out: Path, path: Path) -> bool:
         return False
     axes.axhline(90.0, color="grey", linewidth=0.8, linestyle="--")
     axes.set(xlabel="practice trials", ylabel=f"success in successive {EVERY} trials, %", ylim=(0.0, 102.0))
+    axes.set_xlim(0.0, conditions.practice)
     axes.set_title("What practice reaches, all connectors and seeds, with exploration")
     axes.legend(loc="lower right")
     _save(figure, path)

@@ -29,7 +29,7 @@ from skillcore.parts import Context, ViewShape
 from skillcore.plugins import Registry
 from skillcore.skill import Skill, VariantEntry
 
-CURVE = tuple(float(level) for level in np.round(np.linspace(0.02, 0.98, 49), 2))
+CURVE = (*np.round(np.linspace(0.02, 0.98, 49), 2).tolist(), 0.99, 0.995, 0.999)
 """Thresholds at which curves are kept."""
 
 
