@@ -6,10 +6,12 @@ import json
 import multiprocessing
 import os
 import re
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -54,24 +56,47 @@ def run_all(
 ) -> None:
     """Runs what is not finished: `work(job, *arguments)` in processes of one thread each.
 
-    workers: how many; 0 is one for each core. Raises what a job raised; the others that run are finished first.
+    workers: how many; 0 is one for each core. Raises what a job raised; the others that run are finished first. A
+    KeyboardInterrupt stops them all.
     """
     waiting = [job for job in jobs if result_of(out, job) is None]
     make_folder_durably(out / "results")
     done = len(jobs) - len(waiting)
     count = min(workers or os.cpu_count() or 1, max(1, len(waiting)))
-    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, mp_context=context, initializer=_deaf) as pool:
         futures = {pool.submit(_run, work, job, out, arguments): job for job in waiting}
         try:
             for future in as_completed(futures):
                 future.result()
                 done += 1
                 report(futures[future], done, len(jobs))
+        except KeyboardInterrupt:
+            # A Ctrl-C reaches every process, a signal from elsewhere only this one.
+            for process in multiprocessing.active_children():
+                if process.pid is not None:
+                    os.kill(process.pid, signal.SIGINT)
+            raise
         finally:
             # After a failure or a Ctrl-C nothing new is begun.
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _deaf() -> None:
+    """A process without a job has nothing to stop, and nothing to say."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    """Stops the job, once: stopping an arm is not to be interrupted."""
+    _deaf()
+    raise KeyboardInterrupt
+
+
 def _run(work: Callable[..., dict[str, Any]], job: Job, out: Path, arguments: tuple[Any, ...]) -> None:
     torch.set_num_threads(1)
-    write_json_durably(out / "results" / f"{job.name}.json", work(job, *arguments))
+    signal.signal(signal.SIGINT, _interrupted)
+    try:
+        write_json_durably(out / "results" / f"{job.name}.json", work(job, *arguments))
+    finally:
+        _deaf()

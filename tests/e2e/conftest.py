@@ -107,7 +107,15 @@ def start(tmp_path: Path) -> Start:
 
     def start(*arguments: str, home: Path) -> subprocess.Popen[str]:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command(*arguments), **pipes, text=True, env=environment(home), cwd=tmp_path)
+        return subprocess.Popen(
+            # In a group of its own, so that a Ctrl-C for all of its processes reaches no others.
+            command(*arguments),
+            **pipes,
+            text=True,
+            env=environment(home),
+            cwd=tmp_path,
+            start_new_session=True,
+        )
 
     return start
 

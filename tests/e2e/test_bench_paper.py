@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import signal
+import time
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,6 +50,33 @@ def test_the_tables_are_made_and_what_is_finished_is_not_run_again(skill: Any, t
     assert whole.returncode == 2
     assert "other conditions: ablation, practice, reward, trials differ" in whole.stderr
     shutil.rmtree(found)
+
+
+@pytest.mark.parametrize("everybody", [True, False], ids=["Ctrl-C", "signal"])
+def test_what_is_interrupted_ends_at_once_and_goes_on_later(
+    tiny: Path, start: Any, home: Path, tmp_path: Path, everybody: bool
+) -> None:
+    text = (ROOT / "benchmarks" / "paper.yaml").read_text()
+    # Far longer than anybody waits.
+    text = text.replace("trials: 100", "trials: 2").replace("practice: 200", "practice: 5000")
+    (tmp_path / "long.yaml").write_text(text)
+    arguments = ("bench", "paper", "--only", "scenarios", "--workers", "2", "--bundle", str(tiny))
+    process = start(*arguments, "--conditions", str(tmp_path / "long.yaml"), "--out", str(tmp_path / "out"), home=home)
+    results = tmp_path / "out" / "results"
+    while process.poll() is None and not list(results.glob("*.json")):
+        time.sleep(0.1)
+    began = time.monotonic()
+    if everybody:
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert time.monotonic() - began < 60.0
+    assert "Traceback" not in err
+    done = {path.name: path.read_bytes() for path in results.glob("*.json")}
+    assert done
+    assert all(json.loads(content) for content in done.values())
 
 
 def test_conditions_that_are_missing_are_told(skill: Any) -> None:
