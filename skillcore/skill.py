@@ -55,6 +55,12 @@ class Actor(Protocol):
     def __call__(self, observation: Observation, info: dict[str, Any], /, *, last: bool) -> NDArray[np.float32]: ...
 
 
+class Reflex(Protocol):
+    """What is done about a policy's action before it is executed, in one trial; sees every observation once."""
+
+    def __call__(self, observation: Observation, action: NDArray[np.float32], /) -> NDArray[np.float32]: ...
+
+
 class Skill(ABC):
     """Something a cell can learn to do."""
 
@@ -122,6 +128,13 @@ class Skill(ABC):
     ) -> Callable[[np.random.Generator], Actor] | None:
         """A scripted search that finds the goal now and then, so that practice meets success where the policy hardly
         does; None where there is no such thing. locate: as for `searches`."""
+        return None
+
+    def reflex(self, cell: Cell) -> Reflex | None:
+        """What helps a policy that is stuck, made anew for every trial; None where there is no such thing.
+
+        A policy acts with it wherever it acts, and what it learns from are the actions that were executed.
+        """
         return None
 
     @abstractmethod

@@ -87,7 +87,7 @@ def run_ablation(
 def _run(job: Job, conditions: Conditions, ablation: Ablation, out: Path) -> dict[str, Any]:
     name, scenario, variant = job.what
     arm = ablation.arms[name]
-    plan = Plan(scenario=scenario, adapt=arm.adapt, explore=arm.explore)
+    plan = Plan(scenario=scenario, adapt=arm.adapt, explore=arm.explore, reflex=arm.reflex)
     return practised(job, conditions, _bundle(out, name), out, plan, variant)
 
 

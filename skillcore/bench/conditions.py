@@ -64,11 +64,13 @@ class RewardStudy(StrictModel):
 
 
 class Arm(StrictModel):
-    """One way to learn, from the pretraining on. adapt, explore: as in `skillcore.learning.job.Plan`."""
+    """One way to learn, from the pretraining on. adapt, explore, reflex: as in
+    `skillcore.learning.job.Plan`."""
 
     recipe: Recipe
     adapt: bool = True
     explore: bool = True
+    reflex: bool = True
 
 
 class Ablation(StrictModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -77,7 +78,16 @@ def eval_command(
     ):
         task = make_task(skill, opened, variant, found.brain, scenario, seed)
         template = template_of(skill, opened, variant, found.brain, plan, "acceptance")
-        result = measure_policy(task, found.brain, template, trials=trials, seed=seed, store=store, watcher=live)
+        result = measure_policy(
+            task,
+            found.brain,
+            template,
+            trials=trials,
+            seed=seed,
+            store=store,
+            watcher=live,
+            reflex=partial(skill.reflex, opened),
+        )
     write_json_durably(run / RESULTS, {"acceptance": result.as_json(), "gate": gate, "scenario": scenario})
     typer.echo(f"success                  {result.success}")
     typer.echo(f"success not seen         {result.false_negatives}")
@@ -121,7 +131,7 @@ def run_command(
         template = template_of(skill, opened, variant, found.brain, Plan(scenario=scenario), "run")
         result = evaluate(
             task,
-            lambda: PolicyActor(found.brain),
+            lambda: PolicyActor(found.brain, reflex=skill.reflex(opened)),
             template,
             trials=times,
             seed=seed,

@@ -138,7 +138,9 @@ def _rollout_actor(
 ) -> Actor:
     """Who acts in a policy's episode: the policy, the policy with noise, or the search that practice explores with."""
     search = skill.explorer(task.cell, variant, policy.locate) if number % 3 == 2 else None
-    return PolicyActor(policy, rng if number % 3 else None) if search is None else search(rng)
+    if search is not None:
+        return search(rng)
+    return PolicyActor(policy, rng if number % 3 else None, skill.reflex(task.cell))
 
 
 def collect(

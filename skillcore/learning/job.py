@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from skillcore.learning.rewarding import AGREEMENT, WINDOW, SelfReward
 from skillcore.learning.rollout import PolicyActor
 from skillcore.learning.runs import RESULTS
 from skillcore.learning.seeds import seed_for
-from skillcore.skill import Skill, Variant
+from skillcore.skill import Reflex, Skill, Variant
 from skillcore.storage import write_json_durably
 from skillcore.task import Task
 from skillcore.types import EpisodeInfo
@@ -34,7 +34,8 @@ class Plan:
     """How long each part of the job is, where episodes start, and what is asked for at the end.
 
     gate: the share of acceptance trials that must succeed. adapt: whether practice adapts the estimated way by
-    hindsight. explore: whether a scripted search helps practice to its first successes.
+    hindsight. explore: whether a scripted search helps practice to its first successes. reflex:
+    whether the skill's reflex helps the policy when it is stuck.
     """
 
     scenario: str = "I"
@@ -44,6 +45,7 @@ class Plan:
     gate: float = 0.9
     adapt: bool = True
     explore: bool = True
+    reflex: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +150,15 @@ def learn(
     with open_cell(loaded, instance=instance) as cell, EpisodeStore(folder / "episodes") as store:
         task = make_task(skill, cell, variant, brain, plan.scenario, seed)
 
+        reflex = partial(skill.reflex, cell) if plan.reflex else _none
+
         def template(source: str) -> EpisodeInfo:
             return template_of(skill, cell, variant, brain, plan, source)
 
         def test(source: str, trials: int) -> Evaluation:
-            return measure_policy(task, brain, template(source), trials=trials, seed=seed, store=store, watcher=watcher)
+            return measure_policy(
+                task, brain, template(source), trials=trials, seed=seed, store=store, watcher=watcher, reflex=reflex
+            )
 
         zero_shot = test("zero-shot", plan.zero_shot)
         practice = Practice(
@@ -164,6 +170,7 @@ def learn(
             seed=seed,
             adapt=plan.adapt,
             explorer=partial(skill.explorer, cell, variant) if plan.explore else None,
+            reflex=reflex,
         )
         watcher.stage("practice", plan.practice, practice.results)
 
@@ -192,13 +199,14 @@ def measure_policy(
     seed: int,
     store: EpisodeStore,
     watcher: Watcher,
+    reflex: Callable[[], Reflex | None],
 ) -> Evaluation:
     """Greedy trials; those of the same source that the store holds already count as done."""
     done = saved_results(store, template.source)[:trials]
     watcher.stage(template.source, trials, done)
     return evaluate(
         task,
-        lambda: PolicyActor(brain),
+        lambda: PolicyActor(brain, reflex=reflex()),
         template,
         trials=trials,
         seed=seed,
@@ -206,6 +214,10 @@ def measure_policy(
         done=done,
         report=lambda result: watcher.trial(result, {}),
     )
+
+
+def _none() -> None:
+    """No reflex."""
 
 
 def saved_results(store: EpisodeStore, source: str) -> list[TrialResult]:

@@ -36,7 +36,7 @@ from skillcore.learning.rewarding import batch_of_one
 from skillcore.learning.rollout import PolicyActor, run_episode
 from skillcore.learning.seeds import rng_for, seed_for
 from skillcore.learning.weights import load_tensors, save_tensors
-from skillcore.skill import Actor
+from skillcore.skill import Actor, Reflex
 from skillcore.storage import make_folder_durably, write_durably
 from skillcore.task import Task
 from skillcore.types import Array, Episode, EpisodeInfo, Observation
@@ -67,7 +67,8 @@ class Practice:
 
     template: what all episodes have in common. seed: everything random follows from it and the trial's number.
     adapt: whether the estimated way is adapted by hindsight. explorer: makes a scripted search that acts in every
-    second trial until success was met `FOUND` times; None where the policy always acts.
+    second trial until success was met `FOUND` times; None where the policy always acts. reflex: makes what helps
+    the policy when it is stuck.
     """
 
     def __init__(
@@ -81,8 +82,10 @@ class Practice:
         seed: int,
         adapt: bool = True,
         explorer: Explorer | None = None,
+        reflex: Callable[[], Reflex | None] = lambda: None,
     ) -> None:
         self._task = task
+        self._reflex = reflex
         self._brain = brain
         self._template = replace(template, source="practice")
         self._folder = folder / "practice"
@@ -134,7 +137,7 @@ class Practice:
         if self._search is not None and trial % 2 == 1 and self._believed().sum() < FOUND:
             episode = run_episode(self._task, self._search(rng), info, ready=ready)
             return episode, self._seen_again(episode)
-        actor = PolicyActor(self._brain, rng)
+        actor = PolicyActor(self._brain, rng, self._reflex())
         episode = run_episode(self._task, actor, info, ready=ready)
         return episode, np.stack(actor.features)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from skillcore.learning.recipe import Brain
 from skillcore.learning.rewarding import batch_of_one
-from skillcore.skill import Actor, Demonstrator
+from skillcore.skill import Actor, Demonstrator, Reflex
 from skillcore.task import Task
 from skillcore.types import Episode, EpisodeInfo, Observation
 
@@ -33,12 +33,13 @@ class DemonstratorActor:
 class PolicyActor:
     """Acts by a learner's policy, and keeps the features it acted on.
 
-    explore: random numbers for exploration; without them the policy is greedy. features: as they were before the way
-    was adapted.
+    explore: random numbers for exploration; without them the policy is greedy. reflex: has the last word on every
+    action. features: as they were before the way was adapted.
     """
 
     brain: Brain
     explore: np.random.Generator | None = None
+    reflex: Reflex | None = None
     features: list[NDArray[np.float32]] = field(default_factory=list)
 
     def __call__(self, observation: Observation, info: dict[str, Any], /, *, last: bool) -> NDArray[np.float32]:
@@ -47,7 +48,8 @@ class PolicyActor:
         self.features.append(features[0])
         if last:
             return np.zeros(4, np.float32)
-        return self.brain.learner.act(self.brain.adapted(features, batch["images"])[0], explore=self.explore)
+        action = self.brain.learner.act(self.brain.adapted(features, batch["images"])[0], explore=self.explore)
+        return action if self.reflex is None else self.reflex(observation, action)
 
 
 def run_episode(

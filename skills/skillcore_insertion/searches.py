@@ -111,6 +111,21 @@ class RandomPresses(Search):
         return self.towards(tcp, x, y, centre[2], down=-LIFT_M / self._control.step_m)
 
 
+class Spiral:
+    """Places on an Archimedean spiral, from its middle outward, in steps of the same length."""
+
+    def __init__(self) -> None:
+        self._angle = 0.0
+
+    def next(self) -> tuple[float, float]:
+        """x and y in m of the next place."""
+        radius = PITCH_M * self._angle / (2.0 * np.pi)
+        # The angle grows less the farther out it is.
+        self._angle += SPIRAL_STEP_M / float(np.hypot(radius, PITCH_M / (2.0 * np.pi)))
+        radius = PITCH_M * self._angle / (2.0 * np.pi)
+        return float(radius * np.cos(self._angle)), float(radius * np.sin(self._angle))
+
+
 class PressedSpiral(Search):
     """Down on the centre, then outward on an Archimedean spiral under pressure, until the tip falls in.
 
@@ -119,7 +134,7 @@ class PressedSpiral(Search):
 
     def __init__(self, control: Control, locate: Locate | None = None, *, looks: int = 1) -> None:
         super().__init__(control, locate, looks=looks)
-        self._angle = 0.0
+        self._spiral = Spiral()
         self._pressed = 0
         self._contact_m = np.inf
         self._before_m = -np.inf
@@ -143,12 +158,8 @@ class PressedSpiral(Search):
             self._holds -= 1
             here_x, here_y, _ = tcp.position_m.tolist()
             return self.towards(tcp, here_x, here_y, yaw, down=1.0)
-        radius = PITCH_M * self._angle / (2.0 * np.pi)
-        # Steps of the same length all along: the angle grows less the farther out it is.
-        self._angle += SPIRAL_STEP_M / float(np.hypot(radius, PITCH_M / (2.0 * np.pi)))
-        radius = PITCH_M * self._angle / (2.0 * np.pi)
-        x, y = x + radius * np.cos(self._angle), y + radius * np.sin(self._angle)
-        return self.towards(tcp, x, y, yaw, down=1.0)
+        along_x, along_y = self._spiral.next()
+        return self.towards(tcp, x + along_x, y + along_y, yaw, down=1.0)
 
 
 def _beside(tcp: Pose, place: Array) -> float:

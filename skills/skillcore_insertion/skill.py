@@ -10,12 +10,13 @@ import numpy as np
 
 from skillcore.cell import Cell
 from skillcore.errors import UnknownNameError
-from skillcore.skill import COLLECTING, Actor, Demonstrator, Skill, Variant, VariantEntry
+from skillcore.skill import COLLECTING, Actor, Demonstrator, Reflex, Skill, Variant, VariantEntry
 from skillcore.task import Judge, Task
 from skillcore_insertion.collector import Collector
 from skillcore_insertion.connector import Connector
 from skillcore_insertion.drawing import draw_png, draw_text
 from skillcore_insertion.library import ConnectorLibrary
+from skillcore_insertion.reflex import FeelAround
 from skillcore_insertion.searches import Locate, PressedSpiral, RandomPresses, StraightDown
 from skillcore_insertion.task import SCENARIOS, InsertionTask, Start
 from skillcore_insertion.variation import procedural
@@ -104,6 +105,9 @@ class InsertionSkill(Skill):
 
     def explorer(self, cell: Cell, variant: Variant, locate: Locate) -> Callable[[np.random.Generator], Actor]:
         return lambda rng: PressedSpiral(cell.config.control, locate, looks=EXPLORING_LOOKS)
+
+    def reflex(self, cell: Cell) -> Reflex:
+        return FeelAround(cell.config.control)
 
     def describe(self, variant: Variant, width: int) -> str:
         return draw_text(variant.model, width)
