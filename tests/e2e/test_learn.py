@@ -74,9 +74,6 @@ def test_learn_tells_how_it_went_and_keeps_everything(skill: Any, tiny: Path) ->
     assert {name: sha256_of(Path(made) / name) for name in card["files"]} == card["files"]
     with EpisodeStore(run / "episodes", create=False) as store:
         assert [row.source for row in store.rows()] == ["zero-shot"] * 2 + ["practice"] * 3 + ["acceptance"] * 2
-        practised = [store.read(row.id) for row in store.rows(source="practice")]
-    # A search helps out every other time; it alone presses with exactly a whole step.
-    assert [bool((trial.action[:, 2] == 1.0).sum() > 3) for trial in practised] == [False, True, False]
     again = skill("run", "insertion", "--connector", "hdmi")
     assert again.returncode in (0, 1), again.stderr
     # Without --bundle the newest of the connector is used.
