@@ -31,7 +31,9 @@ Start = Callable[..., subprocess.Popen[str]]
 
 def command(*arguments: str) -> list[str]:
     """`skill` with these arguments, where every warning is an error."""
-    code = "import sys; from skillcore.cli import main; sys.argv[0] = 'skill'; sys.exit(main())"
+    # A process that a script's background job has started ignores SIGINT from birth, which Python then respects.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heed}; import sys; from skillcore.cli import main; sys.argv[0] = 'skill'; sys.exit(main())"
     return [sys.executable, "-W", "error", "-c", code, *arguments]
 
 
