@@ -61,6 +61,14 @@ class Reflex(Protocol):
     def __call__(self, observation: Observation, action: NDArray[np.float32], /) -> NDArray[np.float32]: ...
 
 
+MakeReflex = Callable[[], Reflex | None]
+"""Makes the reflex of a trial."""
+
+
+def no_reflex() -> None:
+    """A `MakeReflex` for a policy that is left to itself."""
+
+
 class Skill(ABC):
     """Something a cell can learn to do."""
 

@@ -268,6 +268,12 @@ class Episode:
     def steps(self) -> int:
         return int(self.action.shape[0])
 
+    @property
+    def start_from_base(self) -> Pose:
+        """The TCP's pose at the start; the identity where none was recorded."""
+        start = self.info.start_from_base
+        return Pose.identity() if start is None else Pose.from_rotvec(start[:3], start[3:])
+
     def observation(self, index: int) -> Observation:
         """The observation before step `index`, or after the last step for `index == steps`."""
         return Observation(images=self.images[index], pose=self.pose[index], wrench=self.wrench[index])

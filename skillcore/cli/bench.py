@@ -50,9 +50,10 @@ def paper_command(
 
     Takes hours. Whatever ends it, the same command goes on where it was.
     """
-    from skillcore.bench.conditions import check_same, load_conditions
+    from skillcore.bench.conditions import load_conditions
     from skillcore.bench.jobs import Job
     from skillcore.bench.plots import can_plot
+    from skillcore.bench.results_folder import check_same
     from skillcore.cli.options import load_skill, say_where
     from skillcore.home import folder
     from skillcore.learning.bundles import PRETRAINED, find_bundle

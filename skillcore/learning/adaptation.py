@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from skillcore.learning.consistency import agreeing
+from skillcore.learning.consistency import believed
 from skillcore.learning.images import Augmentation, as_input
 from skillcore.learning.perception import Perception, encoded_way
 from skillcore.learning.training import Sampler
@@ -121,7 +121,7 @@ class Hindsight:
 
     def add(self, episode: Episode) -> None:
         """One more trial."""
-        start = _start(episode)
+        start = episode.start_from_base
         tcps = [start @ Pose.from_rotvec(pose[:3], pose[3:]) for pose in episode.pose]
         positions = np.stack([tcp.position_m for tcp in tcps])
         self._trials.append((positions, np.stack([tcp.rotation for tcp in tcps]), episode.terminated))
@@ -139,8 +139,7 @@ class Hindsight:
         """(trials,) Which trials were taken for successes and lie where others do; see `consistency`."""
         claimed = np.array([one[2] for one in self._trials], np.bool_)
         ends = np.array([one[0][-1] for one in self._trials]).reshape(-1, 3)
-        claimed[claimed] = agreeing(ends[claimed])
-        return claimed
+        return believed(claimed, ends)
 
     def labels(self) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
         """The encoded way x, y, z (frames, 3) of all frames, and how much each counts. None before the first
@@ -157,8 +156,3 @@ class Hindsight:
         way = np.zeros((len(positions), 6), np.float32)
         way[:, :3] = np.einsum("nij,ni->nj", rotations, np.repeat(seat, lengths, axis=0) - positions)
         return encoded_way(way)[:, :ADAPTED], np.repeat(np.where(succeeded, 1.0, OTHERS_WEIGHT), lengths)
-
-
-def _start(episode: Episode) -> Pose:
-    start = episode.info.start_from_base
-    return Pose.identity() if start is None else Pose.from_rotvec(start[:3], start[3:])

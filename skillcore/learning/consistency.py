@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from skillcore.types import Array, Episode, Pose
+from skillcore.types import Array, Episode
 
 AGREEMENT_M = 0.0022
 """Two claims farther apart than this are not of one place: a plug is grasped up to 1 mm off, one way or the other."""
@@ -31,8 +31,16 @@ def agreeing(places_m: Array) -> NDArray[np.bool_]:
     return np.asarray(near[middle], np.bool_)
 
 
+def believed(claimed: NDArray[np.bool_], ends_m: Array) -> NDArray[np.bool_]:
+    """(trials,) Which trials were taken for successes, and lie where others do.
+
+    claimed: (trials,). ends_m: (trials, 3) where the TCP ended, in the base's frame.
+    """
+    result = claimed.copy()
+    result[claimed] = agreeing(ends_m[claimed])
+    return result
+
+
 def end_of(episode: Episode) -> Array:
     """(3,) Where in the base's frame the TCP was in an episode's last frame."""
-    start = episode.info.start_from_base
-    from_base = Pose.identity() if start is None else Pose.from_rotvec(start[:3], start[3:])
-    return np.asarray(from_base.transform(episode.pose[-1:, :3].astype(np.float64))[0])
+    return np.asarray(episode.start_from_base.transform(episode.pose[-1:, :3].astype(np.float64))[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from skillcore.learning.rewarding import AGREEMENT, WINDOW, SelfReward
 from skillcore.learning.rollout import PolicyActor
 from skillcore.learning.runs import RESULTS
 from skillcore.learning.seeds import seed_for
-from skillcore.skill import Reflex, Skill, Variant
+from skillcore.skill import MakeReflex, Skill, Variant, no_reflex
 from skillcore.storage import write_json_durably
 from skillcore.task import Task
 from skillcore.types import EpisodeInfo
@@ -149,8 +149,7 @@ def learn(
     brain = bundle.brain
     with open_cell(loaded, instance=instance) as cell, EpisodeStore(folder / "episodes") as store:
         task = make_task(skill, cell, variant, brain, plan.scenario, seed)
-
-        reflex = partial(skill.reflex, cell) if plan.reflex else _none
+        reflex = partial(skill.reflex, cell) if plan.reflex else no_reflex
 
         def template(source: str) -> EpisodeInfo:
             return template_of(skill, cell, variant, brain, plan, source)
@@ -199,7 +198,7 @@ def measure_policy(
     seed: int,
     store: EpisodeStore,
     watcher: Watcher,
-    reflex: Callable[[], Reflex | None],
+    reflex: MakeReflex,
 ) -> Evaluation:
     """Greedy trials; those of the same source that the store holds already count as done."""
     done = saved_results(store, template.source)[:trials]
@@ -214,10 +213,6 @@ def measure_policy(
         done=done,
         report=lambda result: watcher.trial(result, {}),
     )
-
-
-def _none() -> None:
-    """No reflex."""
 
 
 def saved_results(store: EpisodeStore, source: str) -> list[TrialResult]:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import BundleError
 from skillcore.learning.adaptation import WayAdapter
-from skillcore.learning.consistency import agreeing, end_of
+from skillcore.learning.consistency import believed, end_of
 from skillcore.learning.evaluate import TrialResult
 from skillcore.learning.recipe import Brain
 from skillcore.learning.replay import Transitions
@@ -36,7 +36,7 @@ from skillcore.learning.rewarding import batch_of_one
 from skillcore.learning.rollout import PolicyActor, run_episode
 from skillcore.learning.seeds import rng_for, seed_for
 from skillcore.learning.weights import load_tensors, save_tensors
-from skillcore.skill import Actor, Reflex
+from skillcore.skill import Actor, MakeReflex, no_reflex
 from skillcore.storage import make_folder_durably, write_durably
 from skillcore.task import Task
 from skillcore.types import Array, Episode, EpisodeInfo, Observation
@@ -82,7 +82,7 @@ class Practice:
         seed: int,
         adapt: bool = True,
         explorer: Explorer | None = None,
-        reflex: Callable[[], Reflex | None] = lambda: None,
+        reflex: MakeReflex = no_reflex,
     ) -> None:
         self._task = task
         self._reflex = reflex
@@ -125,7 +125,7 @@ class Practice:
                             lesson.end()
                         features = self._seen_again(episode)
                     self.results.append(TrialResult.of(episode, trial))
-                    self._trials.append(_Trial(episode, features, features))
+                    self._trials.append(_Trial(episode, end_of(episode), features, features))
                     lesson = _Lesson(self, thread.submit(self._learn, trial), trial, report)
             finally:
                 if lesson is not None:
@@ -144,23 +144,21 @@ class Practice:
     def _believed(self) -> NDArray[np.bool_]:
         """(trials,) Which trials were taken for successes, and are not belied by the others."""
         claimed = np.array([one.episode.terminated for one in self._trials], np.bool_)
-        ends = np.array([end_of(one.episode) for one in self._trials]).reshape(-1, 3)
-        claimed[claimed] = agreeing(ends[claimed])
-        return claimed
+        return believed(claimed, np.array([one.end_m for one in self._trials]).reshape(-1, 3))
 
     def _learn(self, trial: int) -> Mapping[str, float]:
         torch.manual_seed(seed_for(self._seed, "learning", trial))
         brain, episode = self._brain, self._trials[trial].episode
         if brain.adapter is not None:
             brain.adapter.add(episode)
-        believed = self._believed()
-        if not believed.any():
+        successes = self._believed()
+        if not successes.any():
             # Failures alone say that everything is bad; learning from nothing else unlearns what was brought along.
             return {}
         if brain.adapter is not None:
             brain.adapter.learn(rng_for(self._seed, "adapting", trial))
         self._refresh(trial)
-        met = Transitions.joined([one.transitions(bool(won)) for one, won in zip(self._trials, believed, strict=True)])
+        met = Transitions.joined([one.transitions(bool(won)) for one, won in zip(self._trials, successes, strict=True)])
         return brain.learner.learn(met, rng=rng_for(self._seed, "learning", trial), steps=episode.steps)
 
     def _refresh(self, trial: int) -> None:
@@ -245,15 +243,16 @@ class Practice:
             raise BundleError(f"{self._store.folder}: the episode of trial {trial + 1} is missing")
         if features is None or features.shape != (episode.steps + 1, self._brain.perception.feature_dim):
             raise BundleError(f"{path}: damaged: its shapes do not fit")
-        return _Trial(episode, features.numpy(), features.numpy())
+        return _Trial(episode, end_of(episode), features.numpy(), features.numpy())
 
 
 @dataclass(slots=True, eq=False)
 class _Trial:
-    """A trial and its features (steps + 1, feature_dim), as they were before the way was adapted, and with the way as
-    it was estimated when the trial was last looked at."""
+    """A trial, where it ended (3,), and its features (steps + 1, feature_dim), as they were before the way was adapted,
+    and with the way as it was estimated when the trial was last looked at."""
 
     episode: Episode
+    end_m: Array
     features: NDArray[np.float32]
     adapted: NDArray[np.float32]
 

@@ -6,6 +6,8 @@ This reflex takes over sideways then, on a spiral around the place, until the ti
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,7 +30,7 @@ class FeelAround:
 
     def __init__(self, control: Control) -> None:
         self._control = control
-        self._places: list[Array] = []
+        self._places: deque[Array] = deque(maxlen=STUCK_STEPS + 1)
         self._spiral: Spiral | None = None
         self._middle = np.zeros(3)
 
@@ -39,7 +41,9 @@ class FeelAround:
         if self._spiral is None and self._is_stuck(float(observation["wrench"][2])):
             self._spiral, self._middle = Spiral(), place
         if self._spiral is not None and (place[2] > self._middle[2] + SANK_M or action[2] < -DRAWN_BACK):
-            self._spiral, self._places = None, [place]
+            self._spiral = None
+            self._places.clear()
+            self._places.append(place)
         if self._spiral is None:
             return action
         x, y = self._spiral.next()
@@ -52,4 +56,4 @@ class FeelAround:
         """The force is what acts on the tool: against the way it presses."""
         if len(self._places) <= STUCK_STEPS or -force_z_n < PRESSED_N:
             return False
-        return float(np.linalg.norm(self._places[-1] - self._places[-1 - STUCK_STEPS])) < STUCK_M
+        return float(np.linalg.norm(self._places[-1] - self._places[0])) < STUCK_M
