@@ -147,7 +147,7 @@ class Physics:
     # --- acting ---
 
     def limit_force(self, force_n: float) -> None:
-        """Bounds what the axes' actuators can push with, each in N, and the turn's in proportion."""
+        """Bounds what the axes' actuators can push with together, in N, and the turn's in proportion."""
         if force_n != self._force_limit_n:
             bound = min(force_n, 1e4)
             self._model.actuator_forcerange[:3] = (-bound, bound)
@@ -170,6 +170,7 @@ class Physics:
             count = min(CHUNK_STEPS, remaining)
             remaining -= count
             self._data.ctrl[:] = self._ramp_at(self.time_s + count * TIMESTEP_S)
+            self._yield_to_limit()
             self._update_contacts()
             mujoco.mj_step(self._model, self._data, count)
             # What contacts, contact springs and thread do to the axes; the torque is what passes through the plug.
@@ -177,6 +178,18 @@ class Physics:
             self._torque += FORCE_FILTER * (self._data.sensordata - self._torque)
         # Sensors and body poses of the state just reached, not of the one before the last step.
         mujoco.mj_forward(self._model, self._data)
+
+    def _yield_to_limit(self) -> None:
+        """Draws the set point of x, y and z back to where they push with no more than the limit together.
+
+        Between two updates each actuator's own bound holds them.
+        """
+        gain, damping = self._model.actuator_gainprm[:3, 0], -self._model.actuator_biasprm[:3, 2]
+        place, held_back = self._data.qpos[:3], damping * self._data.qvel[:3]
+        push = gain * (self._data.ctrl[:3] - place) - held_back
+        strength = float(np.linalg.norm(push))
+        if strength > self._force_limit_n:
+            self._data.ctrl[:3] = place + (push * (self._force_limit_n / strength) + held_back) / gain
 
     def _ramp_at(self, time_s: float) -> Array:
         """The actuators' set point: the ramp, led by what the damping would hold back (velocity feed-forward)."""

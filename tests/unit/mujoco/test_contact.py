@@ -54,6 +54,17 @@ def test_inside_the_hole_walls_hold_against_a_side_push(bench: Callable[..., Any
     assert abs(setup.world.plug_from_socket().position_m[0]) < 0.001
 
 
+def test_a_push_aslant_is_bounded_as_a_whole(bench: Callable[..., Any]) -> None:
+    """At the bottom of the hole, against its wall and its floor at once."""
+    setup = bench(plain_mating())
+    setup.go(0.0, 0.0, 0.004)
+    readings = setup.push(0.020, 0.020, 0.030, force_limit_n=20.0)
+    forces = np.array([reading.wrench.force_n for reading in readings[-5:]])
+    assert (np.abs(forces).max(axis=0) > 3.0).all()
+    assert np.linalg.norm(forces, axis=1).mean() == pytest.approx(20.0, rel=0.05)
+    assert np.linalg.norm(forces, axis=1).max() < 21.0
+
+
 @pytest.mark.parametrize("resistance", [0.0, 4.0, 12.0])
 def test_contact_springs_resist_while_the_plug_is_drawn(bench: Callable[..., Any], resistance: float) -> None:
     """In proportion to how far it is inside: 8 of 10 mm at first."""
