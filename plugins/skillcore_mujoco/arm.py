@@ -21,10 +21,7 @@ WAY_CURE = "free the tool, and see that the way to the start pose is clear"
 
 
 class SimulatedArm(Arm):
-    """Drives the world's tool. Poses with tilt are flattened: this arm turns about the tool's z axis only.
-
-    Force is bounded along each of the socket's axes, so that an oblique push can add up to more than its limit.
-    """
+    """Drives the world's tool. Poses with tilt are flattened: this arm turns about the tool's z axis only."""
 
     def __init__(self, options: ArmOptions, world: World) -> None:
         self._options = options
