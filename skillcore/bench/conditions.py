@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from skillcore.config import StrictModel, load_yaml
+from skillcore.config import StrictModel, load_yaml, wrong
+from skillcore.errors import suggest
 from skillcore.learning.recipe import PartChoice, Recipe, Training
 
 Count = Annotated[int, Field(ge=1)]
@@ -71,11 +72,13 @@ class Arm(StrictModel):
 class Ablation(StrictModel):
     """Ways to learn, each with a bundle of its own, made of the same demonstrations.
 
+    papers_way: the arm that is set beside the methods, in a column of the scenarios' tables.
     connectors, episodes, rollouts, validation_episodes: how much each is pretrained on, as `skill pretrain` has it.
     published: successes of `published_trials` after practice, by scenario and arm.
     """
 
     arms: dict[str, Arm]
+    papers_way: str = ""
     variants: tuple[str, ...]
     scenarios: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -86,6 +89,12 @@ class Ablation(StrictModel):
     validation_episodes: Count = 24
     published: dict[str, dict[str, int]] = Field(default_factory=dict)
     published_trials: Count = 80
+
+    @model_validator(mode="after")
+    def _way_is_an_arm(self) -> Ablation:
+        if self.papers_way and self.papers_way not in self.arms:
+            raise wrong("is none of the arms", suggest(self.papers_way, list(self.arms)), field="papers_way")
+        return self
 
     def smallest(self) -> Ablation:
         """Just enough to see that everything runs."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from skillcore.bench.conditions import Conditions, Method
+from skillcore.bench.ablation import jobs_of as jobs_of_arms
+from skillcore.bench.conditions import Ablation, Conditions
 from skillcore.bench.jobs import result_of
 from skillcore.bench.scenarios import jobs_of
 from skillcore.learning.evaluate import Rate
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+PAPERS_WAY = "paper's way"
+"""The column of the arm of the ablation that practises as the paper does, after practice."""
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """Successes of one method on one variant in one scenario with one seed."""
@@ -26,7 +31,7 @@ class Score:
     scenario: str
     variant: str
     seed: int
-    method: Method
+    method: str
     rate: Rate
 
 
@@ -40,7 +45,18 @@ def scores_of(conditions: Conditions, out: Path) -> list[Score]:
             if method in result:
                 rate = Rate(result[method]["hits"], result[method]["trials"])
                 found.append(Score(scenario, variant, job.seed, method, rate))
+    if conditions.ablation is not None:
+        found += _papers_way(conditions.ablation, out)
     return found
+
+
+def _papers_way(study: Ablation, out: Path) -> Iterator[Score]:
+    for job in jobs_of_arms(study):
+        arm, scenario, variant = job.what
+        result = result_of(out, job) if arm == study.papers_way else None
+        if result is not None:
+            rate = Rate(result["online"]["hits"], result["online"]["trials"])
+            yield Score(scenario, variant, job.seed, PAPERS_WAY, rate)
 
 
 def pooled(scores: Iterator[Score] | list[Score]) -> Rate:
@@ -53,29 +69,36 @@ def table_of(conditions: Conditions, scores: list[Score], scenario: str) -> Tabl
     """Success in per cent by variant and method, published figures in brackets; pooled with the 95 % interval."""
     from rich.table import Table
 
+    methods: list[str] = [*conditions.methods]
+    if any(score.method == PAPERS_WAY for score in scores):
+        methods.append(PAPERS_WAY)
     table = Table(title=f"Scenario {scenario}: success in %, in brackets as published", title_justify="left")
     table.add_column("")
-    for method in conditions.methods:
+    for method in methods:
         table.add_column(method, justify="right")
     own = [score for score in scores if score.scenario == scenario]
     published = conditions.published.get(scenario, {})
     for variant in conditions.variants:
         row = []
-        for method in conditions.methods:
+        for method in methods:
             rate = pooled(one for one in own if one.variant == variant and one.method == method)
-            row.append(_cell(rate, published.get(variant, {}).get(method), conditions.published_trials))
+            row.append(_cell(rate, _hits(published.get(variant, {}), method), conditions.published_trials))
         table.add_row(variant, *row)
     table.add_section()
     row = []
-    for method in conditions.methods:
+    for method in methods:
         rate = pooled(one for one in own if one.method == method)
-        hits = [one[method] for one in published.values() if method in one]
+        hits = [hits for one in published.values() if (hits := _hits(one, method)) is not None]
         trials = conditions.published_trials * len(hits)
         text = _cell(rate, sum(hits) if hits else None, trials)
         low, high = rate.interval
         row.append(text + (f"\n{low:.0%} to {high:.0%}".replace("%", "") if rate.trials else ""))
     table.add_row("all", *row)
     return table
+
+
+def _hits(published: Mapping[Any, int], method: str) -> int | None:
+    return published.get(method)
 
 
 def _cell(rate: Rate, published: int | None, trials: int) -> str:
@@ -89,7 +112,7 @@ def write_csv(conditions: Conditions, scores: list[Score], path: Path) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["scenario", "variant", "method", "seed", "hits", "trials", "published_hits", "published_trials"])
     for score in scores:
-        hits = conditions.published.get(score.scenario, {}).get(score.variant, {}).get(score.method)
+        hits = _hits(conditions.published.get(score.scenario, {}).get(score.variant, {}), score.method)
         theirs = ["", ""] if hits is None else [hits, conditions.published_trials]
         rate = score.rate
         writer.writerow([score.scenario, score.variant, score.method, score.seed, rate.hits, rate.trials, *theirs])

@@ -21,8 +21,9 @@ from skillcore.bench.reward_tables import reward_table, write_reward_csv
 from skillcore.bench.rewards import CURVE, draw_sets
 from skillcore.bench.rewards import jobs_of as reward_jobs
 from skillcore.bench.scenarios import jobs_of
-from skillcore.bench.tables import curve_of, scores_of, table_of, write_csv
+from skillcore.bench.tables import PAPERS_WAY, curve_of, scores_of, table_of, write_csv
 from skillcore.errors import ConfigError, InputError
+from skillcore.learning.evaluate import Rate
 from skillcore.plugins import Registry
 from skillcore.skill import VariantEntry
 
@@ -211,6 +212,31 @@ def test_practice_is_drawn(tmp_path: Path) -> None:
 
 
 # --- ablation ---
+
+
+def test_the_papers_way_stands_beside_the_methods_once_it_was_tried(tmp_path: Path) -> None:
+    arms = {"arms": {"theirs": {"recipe": {}}}, "papers_way": "theirs", "variants": ("one",)}
+    arms |= {"scenarios": ("I",), "seeds": (0,), "cells": ("sim",)}
+    chosen = conditions(ablation=arms)
+    write(tmp_path, Job("learning", ("I", "two"), 0), offline=rate(5), online=rate(10), practice=[False] * 25)
+
+    def titles() -> list[Any]:
+        return [one.header for one in table_of(chosen, scores_of(chosen, tmp_path), "I").columns]
+
+    assert titles() == ["", *chosen.methods]
+    write(tmp_path, Job("ablation", ("theirs", "I", "one"), 0), offline=rate(1), online=rate(7))
+    assert titles() == ["", *chosen.methods, PAPERS_WAY]
+    (score,) = (one for one in scores_of(chosen, tmp_path) if one.method == PAPERS_WAY)
+    assert (score.variant, score.rate) == ("one", Rate(7, rate(7)["trials"]))
+
+
+def test_the_papers_way_is_one_of_the_arms(tmp_path: Path) -> None:
+    text = (ROOT / "benchmarks" / "paper.yaml").read_text()
+    (tmp_path / "odd.yaml").write_text(text.replace("papers_way: DAIB in reward", "papers_way: DAIB in rewards"))
+    with pytest.raises(ConfigError) as caught:
+        load_conditions(tmp_path / "odd.yaml")
+    assert "ablation.papers_way" in str(caught.value)
+    assert "did you mean DAIB in reward and policy" in str(caught.value)
 
 
 def test_the_table_of_the_ablation_pools_variants_and_seeds(tmp_path: Path) -> None:
