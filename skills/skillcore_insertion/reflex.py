@@ -1,7 +1,9 @@
-"""What an arm does that presses and gets nowhere, whoever told it to press: it feels around.
+"""What an arm does about any policy's actions, so that what a policy sees only roughly leads in more often.
 
-A policy sees to about two pixels where the socket is, and once it presses beside the hole it goes on pressing there.
-This reflex takes over sideways then, on a spiral around the place, until the tip sinks in or the policy draws back.
+A policy sees to about two pixels where the socket is. Of two things it knows nothing when it is new: that more is seen
+from above a place than from beside it, and that pressing beside a hole leads nowhere. So until the tip first touches,
+it goes sideways before it goes down; and once it presses and gets nowhere, it feels around on a spiral, pressing less,
+until it sinks in or the policy draws back.
 """
 
 from __future__ import annotations
@@ -13,47 +15,77 @@ from numpy.typing import NDArray
 
 from skillcore.cell_config import Control
 from skillcore.types import Array, Observation, Pose
-from skillcore_insertion.searches import Spiral
+from skillcore_insertion.searches import Press, Spiral
 
+TOUCHED_N = 2.0
+SIDEWAYS_M = 0.002
+"""Who means to go farther sideways than this does not go down meanwhile, ..."""
+SIDEWAYS_STEPS = 8
+"""... for so many steps of a trial at most."""
 STUCK_STEPS = 2
 STUCK_M = 0.0008
 """Moved less than this in `STUCK_STEPS` steps, ..."""
 PRESSED_N = 4.0
 """... and pressed with more than this: stuck."""
 SANK_M = 0.001
+SLIGHT = 0.05
+"""The least push, in units of a whole step, that the first one on the spiral follows from."""
 DRAWN_BACK = 0.3
 """Share of a whole step upward that a policy means, and no noise makes."""
 
 
+class Careful:
+    """A `Reflex`: sideways first, and feeling around where it is stuck."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._steps = 0
+        self._has_touched = False
+        self._feeling = FeelAround(control)
+
+    def __call__(self, observation: Observation, action: NDArray[np.float32], /) -> NDArray[np.float32]:
+        self._steps += 1
+        self._has_touched |= bool(np.linalg.norm(observation["wrench"][:3]) > TOUCHED_N)
+        sideways_m = float(np.hypot(action[0], action[1])) * self._control.step_m
+        if not self._has_touched and self._steps < SIDEWAYS_STEPS and sideways_m > SIDEWAYS_M:
+            action = action.copy()
+            action[2] = min(float(action[2]), 0.0)
+        return self._feeling(observation, action)
+
+
 class FeelAround:
-    """A `Reflex`."""
+    """A `Reflex`: takes over where an arm presses and gets nowhere."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
         self._places: deque[Array] = deque(maxlen=STUCK_STEPS + 1)
         self._spiral: Spiral | None = None
+        self._press = Press(1.0)
         self._middle = np.zeros(3)
+        self._pushed = 1.0
 
     def __call__(self, observation: Observation, action: NDArray[np.float32], /) -> NDArray[np.float32]:
         tcp = Pose.from_rotvec(observation["pose"][:3], observation["pose"][3:])
         place = np.asarray(tcp.position_m, np.float64)
         self._places.append(place)
-        if self._spiral is None and self._is_stuck(float(observation["wrench"][2])):
-            self._spiral, self._middle = Spiral(), place
+        # The force is what acts on the tool: against the way it presses.
+        pressed_n = -float(observation["wrench"][2])
+        if self._spiral is None and self._is_stuck(pressed_n):
+            self._spiral, self._press, self._middle = Spiral(), Press(max(self._pushed, SLIGHT)), place
         if self._spiral is not None and (place[2] > self._middle[2] + SANK_M or action[2] < -DRAWN_BACK):
             self._spiral = None
             self._places.clear()
             self._places.append(place)
         if self._spiral is None:
+            self._pushed = float(action[2])
             return action
         x, y = self._spiral.next()
         goal = np.array([[self._middle[0] + x, self._middle[1] + y, place[2]]])
         way = tcp.inverse().transform(goal)[0, :2] / self._control.step_m
-        felt = np.array([*np.clip(way, -1.0, 1.0), 1.0, action[3]])
+        felt = np.array([*np.clip(way, -1.0, 1.0), self._press.next(pressed_n), action[3]])
         return felt.astype(np.float32)
 
-    def _is_stuck(self, force_z_n: float) -> bool:
-        """The force is what acts on the tool: against the way it presses."""
-        if len(self._places) <= STUCK_STEPS or -force_z_n < PRESSED_N:
+    def _is_stuck(self, pressed_n: float) -> bool:
+        if len(self._places) <= STUCK_STEPS or pressed_n < PRESSED_N:
             return False
         return float(np.linalg.norm(self._places[-1] - self._places[0])) < STUCK_M

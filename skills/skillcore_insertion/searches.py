@@ -33,6 +33,9 @@ LIFT_M = 0.002
 SUNK_M = 0.0005
 """Deeper than before by this: something gives way."""
 HOLD_STEPS = 3
+PRESS_N = 18.0
+"""With so much a tip is dragged over a face: with the arm's full force friction holds it fast, and with a third of this
+it slides over the hole."""
 
 
 class Search(ABC):
@@ -56,7 +59,7 @@ class Search(ABC):
         if centre is None or (self._looks > 0 and _beside(tcp, centre) < ARRIVED_M):
             self._looks -= 1
             centre = self._centre = self._look(observation, tcp)
-        return self.next_action(tcp, centre)
+        return self.next_action(tcp, centre, -float(observation["wrench"][2]))
 
     def _look(self, observation: Observation, tcp: Pose) -> Array:
         """x, y and yaw of the place, in the frame where the trial began."""
@@ -67,8 +70,9 @@ class Search(ABC):
         return np.array([place[0], place[1], tcp.yaw_rad + yaw])
 
     @abstractmethod
-    def next_action(self, tcp: Pose, centre: Array) -> NDArray[np.float32]:
-        """An action (4,), from where the TCP is and x, y, yaw of the place that is searched from."""
+    def next_action(self, tcp: Pose, centre: Array, pressed_n: float) -> NDArray[np.float32]:
+        """An action (4,), from where the TCP is, x, y, yaw of the place that is searched from, and how hard the tip
+        presses."""
 
     def towards(self, tcp: Pose, x_m: float, y_m: float, yaw_rad: float, *, down: float) -> NDArray[np.float32]:
         """An action towards a place, with `down` (in units of a whole step) along the tool's axis."""
@@ -83,7 +87,7 @@ class Search(ABC):
 class StraightDown(Search):
     """Down at once; with `locate`, over the place first: the paper's "Localize"."""
 
-    def next_action(self, tcp: Pose, centre: Array) -> NDArray[np.float32]:
+    def next_action(self, tcp: Pose, centre: Array, pressed_n: float) -> NDArray[np.float32]:
         x, y, yaw = centre
         return self.towards(tcp, x, y, yaw, down=1.0 if _beside(tcp, centre) < ARRIVED_M else 0.0)
 
@@ -99,7 +103,7 @@ class RandomPresses(Search):
         self._place = 0
         self._pressed = 0
 
-    def next_action(self, tcp: Pose, centre: Array) -> NDArray[np.float32]:
+    def next_action(self, tcp: Pose, centre: Array, pressed_n: float) -> NDArray[np.float32]:
         x, y = centre[:2] + self._offsets[self._place]
         if self._pressed == 0 and _beside(tcp, np.array([x, y])) > ARRIVED_M:
             return self.towards(tcp, x, y, centre[2], down=0.0)
@@ -126,6 +130,22 @@ class Spiral:
         return float(radius * np.cos(self._angle)), float(radius * np.sin(self._angle))
 
 
+class Press:
+    """How far down to push, in units of a whole step, for a tip that presses with `PRESS_N`.
+
+    How stiff the arm is, is not known: each step follows from what was felt after the last.
+    """
+
+    def __init__(self, down: float) -> None:
+        self._down = down
+
+    def next(self, pressed_n: float) -> float:
+        """The next push, after one that made the tip press with `pressed_n`."""
+        self._down *= float(np.clip(PRESS_N / max(pressed_n, 0.5), 0.3, 1.6))
+        self._down = float(np.clip(self._down, 0.02, 1.0))
+        return self._down
+
+
 class PressedSpiral(Search):
     """Down on the centre, then outward on an Archimedean spiral under pressure, until the tip falls in.
 
@@ -135,12 +155,13 @@ class PressedSpiral(Search):
     def __init__(self, control: Control, locate: Locate | None = None, *, looks: int = 1) -> None:
         super().__init__(control, locate, looks=looks)
         self._spiral = Spiral()
+        self._press = Press(1.0)
         self._pressed = 0
         self._contact_m = np.inf
         self._before_m = -np.inf
         self._holds = 0
 
-    def next_action(self, tcp: Pose, centre: Array) -> NDArray[np.float32]:
+    def next_action(self, tcp: Pose, centre: Array, pressed_n: float) -> NDArray[np.float32]:
         x, y, yaw = centre
         if self._pressed == 0 and _beside(tcp, centre) > ARRIVED_M:
             return self.towards(tcp, x, y, yaw, down=0.0)
@@ -159,7 +180,7 @@ class PressedSpiral(Search):
             here_x, here_y, _ = tcp.position_m.tolist()
             return self.towards(tcp, here_x, here_y, yaw, down=1.0)
         along_x, along_y = self._spiral.next()
-        return self.towards(tcp, x + along_x, y + along_y, yaw, down=1.0)
+        return self.towards(tcp, x + along_x, y + along_y, yaw, down=self._press.next(pressed_n))
 
 
 def _beside(tcp: Pose, place: Array) -> float:

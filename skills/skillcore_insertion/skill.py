@@ -16,7 +16,7 @@ from skillcore_insertion.collector import Collector
 from skillcore_insertion.connector import Connector
 from skillcore_insertion.drawing import draw_png, draw_text
 from skillcore_insertion.library import ConnectorLibrary
-from skillcore_insertion.reflex import FeelAround
+from skillcore_insertion.reflex import Careful
 from skillcore_insertion.searches import Locate, PressedSpiral, RandomPresses, StraightDown
 from skillcore_insertion.task import SCENARIOS, InsertionTask, Start
 from skillcore_insertion.variation import procedural
@@ -107,7 +107,7 @@ class InsertionSkill(Skill):
         return lambda rng: PressedSpiral(cell.config.control, locate, looks=EXPLORING_LOOKS)
 
     def reflex(self, cell: Cell) -> Reflex:
-        return FeelAround(cell.config.control)
+        return Careful(cell.config.control)
 
     def describe(self, variant: Variant, width: int) -> str:
         return draw_text(variant.model, width)

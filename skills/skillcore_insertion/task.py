@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skillcore.cell import Cell
+from skillcore.errors import ArmFaultError
 from skillcore.solids import Mating
 from skillcore.task import Judge, Task, Truth
 from skillcore.types import Pose
@@ -19,6 +20,7 @@ CENTRED_M = 0.002
 TURNED = 0.95
 """A screw counts as turned in when this share of its turn is done."""
 DRAW_SPEED_M_S = 0.06
+WIGGLE_RAD = math.radians(8.0)
 CLEARANCE_M = 0.006
 """How far the tip is drawn out of the mouth before it is moved sideways."""
 
@@ -90,10 +92,23 @@ class InsertionTask(Task):
             unscrewed = Pose.from_xyz_yaw(x, y, z, -self.start.turn_rad)
             self.cell.move_to(socket_from_base @ unscrewed, speed_m_s=DRAW_SPEED_M_S)
             tcp = self._tcp_from_socket()
-        x, y, z = tcp.position_m
-        if z > -CLEARANCE_M:
-            free = Pose.from_xyz_yaw(x, y, -CLEARANCE_M, tcp.yaw_rad)
-            self.cell.move_to(socket_from_base @ free, speed_m_s=DRAW_SPEED_M_S)
+        if float(tcp.position_m[2]) > -CLEARANCE_M:
+            self._pull(tcp)
+
+    def _pull(self, tcp_from_socket: Pose) -> None:
+        """Straight back. A plug that was forced in askew may be wedged: then it is turned as well, to and fro."""
+        x, y, _ = tcp_from_socket.position_m
+        turns = (tcp_from_socket.yaw_rad, 0.0, WIGGLE_RAD, -WIGGLE_RAD)
+        for attempt, yaw in enumerate(turns, 1):
+            free = self.cell.socket_from_base @ Pose.from_xyz_yaw(x, y, -CLEARANCE_M, yaw)
+            try:
+                self.cell.move_to(free, speed_m_s=DRAW_SPEED_M_S)
+            except ArmFaultError:
+                if attempt == len(turns):
+                    raise
+                self.cell.recover()
+            else:
+                return
 
     def _tcp_from_socket(self) -> Pose:
         return self.cell.socket_from_base.inverse() @ self.cell.state.tcp_from_base

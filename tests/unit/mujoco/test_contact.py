@@ -11,10 +11,12 @@ import pytest
 from skillcore.cell import Cell
 from skillcore.errors import ArmFaultError
 from skillcore.testing.simulation import plain_mating
+from skillcore.types import Pose
 from skillcore_insertion.collector import Collector
 from skillcore_insertion.library import ConnectorLibrary
 from skillcore_insertion.skill import InsertionSkill
 from skillcore_insertion.task import InsertionTask, Start
+from skillcore_mujoco.arm import SimulatedArm
 from skillcore_mujoco.options import ArmOptions, WorldOptions
 
 CENTRED = Start(offset_m=(0.0, 0.0), height_m=(0.004, 0.006), turn_rad=0.0)
@@ -221,3 +223,51 @@ def test_a_screw_is_no_success_before_it_is_turned(
             _, reward, terminated, truncated, _ = task.step(down)
         assert (reward, terminated, truncated) == (0.0, False, True)
         assert cell.simulation.plug_from_socket().position_m[2] == pytest.approx(task.mating.depth_m, abs=0.0006)
+
+
+@pytest.mark.parametrize("held", [1, 3])
+def test_a_wedged_plug_is_turned_while_it_is_drawn_out(
+    cells: Callable[[str], AbstractContextManager[Cell]],
+    skill: InsertionSkill,
+    monkeypatch: pytest.MonkeyPatch,
+    held: int,
+) -> None:
+    model = skill.library.get("hdmi_a")
+    pulls: list[Pose] = []
+    move_to = SimulatedArm.move_to
+
+    def wedged(arm: SimulatedArm, tcp_from_base: Pose, **limits: float) -> None:
+        inside = cell.socket_from_base.inverse() @ arm.read().tcp_from_base
+        if inside.position_m[2] > 0.002:
+            pulls.append(tcp_from_base)
+            if len(pulls) <= held:
+                raise ArmFaultError("the arm was held up")
+        move_to(arm, tcp_from_base, **limits)
+
+    with cells("sim") as cell:
+        task = InsertionTask(cell, model.mating(None), symmetry=model.symmetry, start=CENTRED, max_steps=8, seed=1)
+        task.reset(seed=1)
+        for _ in range(3):
+            task.step(np.array([0.0, 0.0, 1.0, 0.0], np.float32))
+        assert cell.simulation.plug_from_socket().position_m[2] > 0.004
+        monkeypatch.setattr(SimulatedArm, "move_to", wedged)
+        task.reset(seed=2)
+        assert len(pulls) == held + 1
+        assert cell.simulation.plug_from_socket().position_m[2] < 0.0
+        assert len({round(pull.yaw_rad, 6) for pull in pulls}) == held + 1
+
+
+def test_a_plug_that_stays_wedged_is_told_of(
+    cells: Callable[[str], AbstractContextManager[Cell]], skill: InsertionSkill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wedged(arm: SimulatedArm, tcp_from_base: Pose, **limits: float) -> None:
+        raise ArmFaultError("the arm was held up", cure="free the tool")
+
+    with cells("sim") as cell:
+        task = InsertionTask(cell, skill.library.get("hdmi_a").mating(None), start=CENTRED, max_steps=8, seed=1)
+        task.reset(seed=1)
+        for _ in range(3):
+            task.step(np.array([0.0, 0.0, 1.0, 0.0], np.float32))
+        monkeypatch.setattr(SimulatedArm, "move_to", wedged)
+        with pytest.raises(ArmFaultError, match="held up"):
+            task.reset(seed=2)
