@@ -52,6 +52,10 @@ COMMANDS = {
         "skillcore.cli.try_out:run_command",
         "Do the job with a trained bundle: insert, and say each time what the reward model thinks of it.",
     ),
+    "teach": LazyCommand(
+        "skillcore.cli.teach:teach_command",
+        "Show by hand where the plug sits; learn, eval and run on that cell begin from there.",
+    ),
     "pretrain": LazyCommand(
         "skillcore.cli.pretrain:pretrain_command",
         "Make the bundle that practice begins from: collect, train, choose the reward threshold.",
