@@ -210,24 +210,23 @@ class Cell:
         else:
             self.clock.sleep_until(self._deadline_s)
 
-    @property
-    def can_be_guided(self) -> bool:
-        """Whether a person can guide this arm by hand."""
-        return isinstance(self._arm, Guidable)
+    def guidable(self) -> Guidable:
+        """The arm, as far as it can be guided by hand. Raises DeviceError if it can't."""
+        if not isinstance(self._arm, Guidable):
+            raise DeviceError(
+                f"the arm of cell {self.name} cannot be guided by hand",
+                cure="its driver does not offer it (skillcore.interfaces.Guidable): write into the cell file's fixture "
+                "where the socket is",
+            )
+        return self._arm
 
     @contextmanager
     def guided(self) -> Iterator[None]:
         """Within the block a person can guide the arm by hand. However the block ends, the arm is stopped then.
 
-        Raises DeviceError for an arm that cannot be guided.
+        Raises as `guidable` does.
         """
-        arm = self._arm
-        if not isinstance(arm, Guidable):
-            raise DeviceError(
-                f"the arm of cell {self.name} cannot be guided by hand",
-                cure="its driver must offer skillcore.interfaces.Guidable; until then the cell file's fixture says "
-                "where the socket is",
-            )
+        arm = self.guidable()
         try:
             arm.start_freedrive()
             yield
@@ -236,7 +235,7 @@ class Cell:
             try:
                 arm.end_freedrive()
             finally:
-                arm.stop()
+                self._arm.stop()
 
     def stop(self) -> None:
         """Stops the arm. Never raises."""

@@ -124,9 +124,12 @@ def check_reach(loaded: LoadedCell, seat: Pose, depth_m: float) -> None:
     """Raises InputError, with figures, if the seat or the way to it is outside the cell's workspace."""
     faults = reach_faults(loaded, seat, depth_m)
     if faults:
+        mouth = TaughtPose.of(seat @ Pose.from_xyz_yaw(0.0, 0.0, -depth_m, 0.0))
+        position, turn = ([round(value, 5) for value in values] for values in (mouth.position_m, mouth.rotvec_rad))
         raise InputError(
             f"cell {loaded.name}: what was shown leaves the workspace: " + "; ".join(faults),
-            cure=f"see that fixture and safety.workspace in {loaded.file} are where the socket is, then teach anew",
+            cure=f"if the socket is there, write `fixture: {{position_m: {position}, rotvec_rad: {turn}}}` in "
+            f"{loaded.file}, see that safety.workspace around it is right, and teach anew",
         )
 
 
@@ -148,7 +151,7 @@ def reach_faults(loaded: LoadedCell, seat: Pose, depth_m: float) -> list[str]:
 
 def in_mm(offset_m: Array) -> str:
     """A vector in m for a person to read."""
-    return "[" + ", ".join(f"{value * 1e3 + 0.0:.1f}" for value in np.round(offset_m, 5)) + "] mm"
+    return "[" + ", ".join(f"{value * 1e3 + 0.0:.1f}" for value in np.round(offset_m, 4)) + "] mm"
 
 
 def apart(first: Pose, second: Pose) -> tuple[float, float]:
@@ -250,7 +253,8 @@ def find(loaded: LoadedCell, skill: Skill, variant: Variant, *, named: str = "")
     faults = faults_of(taught, loaded, skill.seat(variant))
     if faults:
         when = f"{path}: what was taught of {variant.name} on {taught.taught_at} no longer holds: "
-        raise InputError(when + "; ".join(faults), cure=cure)
+        whose = "" if taught.cell.file == str(loaded.file.resolve()) else f" (it was taught for {taught.cell.file})"
+        raise InputError(when + "; ".join(faults) + whose, cure=cure)
     return taught
 
 

@@ -101,9 +101,7 @@ def teach(
     arm that cannot be guided or a plug that does not come out, InputError if the poses keep disagreeing, and whatever
     guard and devices raise. The arm is stopped then, and ends stopped.
     """
-    if not cell.can_be_guided:
-        with cell.guided():
-            pass  # says why
+    cell.guidable()
     cell.read()
     for _ in range(ROUNDS):
         shown = [_shown(cell, seat, operator, f"{number} of {times}", check) for number in range(1, times + 1)]
@@ -206,7 +204,7 @@ def _draw_out(cell: Cell, seated: Pose, seat: Seat) -> DrawnOut:
     cell.stop()
     raise ArmFaultError(
         f"the plug does not come out along the tool's axis: {max(back, 0.0) * 1e3:.1f} of {length * 1e3:.1f} mm, with "
-        f"{along:.0f} N along it and {aside:.0f} N aside; nothing was stored",
+        f"{along:.0f} N along it and {aside:.0f} N aside",
         cure="see whether a latch holds it, whether the z axis of the TCP points out of the tool along the plug, and "
         f"whether safety.force_limit_n ({cell.guard.envelope.force_limit_n:g} N) is enough",
     )

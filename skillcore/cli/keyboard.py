@@ -8,7 +8,7 @@ import signal
 import sys
 import termios
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from skillcore.errors import InputError
 
@@ -23,10 +23,18 @@ class Keyboard:
             raise InputError("somebody must press Enter here, and standard input is no terminal", cure=_CURE)
         self._descriptor = sys.stdin.fileno()
 
-    def forget(self) -> None:
-        """What was typed until now is no answer to what is asked next."""
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Within the block nothing that is typed is shown, and what was typed before it is no answer."""
         with _told_if_gone():
-            termios.tcflush(self._descriptor, termios.TCIFLUSH)
+            before = termios.tcgetattr(self._descriptor)
+            quiet = [*before[:3], before[3] & ~(termios.ECHO | termios.ECHONL), *before[4:]]
+            termios.tcsetattr(self._descriptor, termios.TCSAFLUSH, quiet)
+        try:
+            yield
+        finally:
+            with suppress(OSError, termios.error):
+                termios.tcsetattr(self._descriptor, termios.TCSANOW, before)
 
     def pressed(self, timeout_s: float) -> bool:
         """Whether Enter is pressed within that time. Raises InputError if the terminal has gone, or after Ctrl-D."""

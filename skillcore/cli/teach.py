@@ -90,8 +90,7 @@ class _AtTheTerminal:
         self._display.say(text)
 
     def wait(self, prompt: str, look: Callable[[], Sight], /) -> None:
-        self._keyboard.forget()
-        with self._display.asking(prompt) as show:
+        with self._keyboard.listening(), self._display.asking(prompt) as show:
             while not self._keyboard.pressed(POLL_S):
                 show(look())
 
@@ -108,7 +107,7 @@ def _taught_by_hand(
 ) -> Lesson:
     from skillcore.cell import open_cell
     from skillcore.cli.keyboard import Keyboard, not_suspended
-    from skillcore.cli.output import console
+    from skillcore.cli.output import console, print_note
     from skillcore.reports.guiding import GuideDisplay
     from skillcore.taught import check_reach
     from skillcore.teaching import teach
@@ -116,19 +115,26 @@ def _taught_by_hand(
     keyboard = Keyboard()
     typer.echo(f"teaching {skill.name}: {variant.title} ({variant.name}) on cell {loaded.name}")
     if loaded.simulation is not None:
-        typer.echo("this cell is simulated: once the arm is free, a scripted hand guides it, and you press Enter")
+        typer.echo("simulated cell: a scripted hand guides the arm once it is free; you press Enter")
     operator = _AtTheTerminal(keyboard, GuideDisplay(console()))
-    with not_suspended(), open_cell(loaded) as opened:
-        # In a simulation this puts plug and socket in place; nothing moves.
-        skill.task(opened, variant, scenario=next(iter(skill.scenarios)), seed=seed, judge=None)
-        return teach(
-            opened,
-            seat,
-            operator,
-            times=times,
-            tolerance_m=tolerance_m,
-            check=lambda pose: check_reach(loaded, pose, seat.depth_m),
-        )
+    is_done = False
+    try:
+        with not_suspended(), open_cell(loaded) as opened:
+            # In a simulation this puts plug and socket in place; nothing moves.
+            skill.task(opened, variant, scenario=next(iter(skill.scenarios)), seed=seed, judge=None)
+            lesson = teach(
+                opened,
+                seat,
+                operator,
+                times=times,
+                tolerance_m=tolerance_m,
+                check=lambda pose: check_reach(loaded, pose, seat.depth_m),
+            )
+        is_done = True
+    finally:
+        if not is_done:
+            print_note("nothing was stored")
+    return lesson
 
 
 def _report(taught: Taught, loaded: LoadedCell) -> None:
