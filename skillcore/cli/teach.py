@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -133,7 +134,8 @@ def _taught_by_hand(
         is_done = True
     finally:
         if not is_done:
-            print_note("nothing was stored")
+            with suppress(OSError):  # the terminal may be what has gone
+                print_note("nothing was stored")
     return lesson
 
 

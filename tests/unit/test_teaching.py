@@ -1,4 +1,4 @@
-"""Teaching a seat by hand: who is asked when, what is kept of it, and that the arm ends stopped and guided by nobody."""
+"""Teaching a seat by hand: who is asked when, what is kept, and that the arm ends stopped and guided by nobody."""
 
 import importlib
 import math

@@ -1,4 +1,4 @@
-"""The scripted hand that guides the simulated arm: it brings plugs home, gently, and the truth stays the simulation's."""
+"""The scripted hand that guides the simulated arm brings plugs home, gently; the truth stays the simulation's."""
 
 from collections.abc import Callable
 from dataclasses import replace
