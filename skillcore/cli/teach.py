@@ -43,9 +43,9 @@ def teach_command(
         bool, typer.Option("--forget", help="Forget what was taught: the cell file's fixture holds again.")
     ] = False,
 ) -> None:
-    """Show by hand where the plug sits: guide it home and press Enter. learn, eval and run begin from there.
+    """Show by hand where the plug sits; learn, eval and run on that cell begin from there.
 
-    The arm moves freely while you guide it, and draws the plug out by itself afterwards. Ctrl-C stops it at any time.
+    You guide the arm until the plug is home and press Enter; then the arm draws it out. Ctrl-C stops it at any time.
     """
     from skillcore.cell_config import load_cell
     from skillcore.errors import InputError

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from skillcore.cli import main
+from skillcore.cli.keyboard import not_suspended
 
 WAIT_S = 120.0
 """How long anything may take on a busy machine."""
@@ -291,7 +292,6 @@ def test_however_the_guiding_ends_the_arm_is_stopped_and_nothing_stored(
         terminal.await_text(SET_FREE)
         terminal.type(b"\n")
         terminal.await_text(TAKE)
-        terminal.type(b"\x1a")  # Ctrl-Z would leave a free arm to nobody.
         end(terminal, place)
         if end is not hang_up:
             assert terminal.end() == code
@@ -306,6 +306,14 @@ def test_however_the_guiding_ends_the_arm_is_stopped_and_nothing_stored(
     assert "close" in after
     assert not {"servo_to", "move_to"} & set(after)
     assert not place.file.exists()
+
+
+def test_a_process_that_watches_a_free_arm_is_not_suspended() -> None:
+    before = signal.getsignal(signal.SIGTSTP)
+    with not_suspended():
+        os.kill(os.getpid(), signal.SIGTSTP)
+        assert signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN
+    assert signal.getsignal(signal.SIGTSTP) is before
 
 
 def test_a_pose_outside_the_workspace_is_refused_with_figures(place: Place) -> None:
