@@ -103,7 +103,7 @@ def teach(
     """
     cell.guidable()
     cell.read()
-    for _ in range(ROUNDS):
+    for left in reversed(range(ROUNDS)):
         shown = [_shown(cell, seat, operator, f"{number} of {times}", check) for number in range(1, times + 1)]
         poses, ways = tuple(pose for pose, _ in shown), tuple(way for _, way in shown)
         spread_m, spread_rad = spread_of(poses)
@@ -113,7 +113,8 @@ def teach(
             f"the {times} poses differ by up to {spread_m * 1e3:.2f} mm and {math.degrees(spread_rad):.1f} deg; "
             f"{tolerance_m * 1e3:g} mm and {math.degrees(TOLERANCE_RAD):g} deg are allowed"
         )
-        operator.say(f"{told}: show all of them again")
+        if left:
+            operator.say(f"{told}: show all of them again")
     raise InputError(
         f"{told}, also after {ROUNDS} rounds",
         cure="see that the plug cannot slip in the gripper and goes home to its stop; --tolerance-mm allows more",
