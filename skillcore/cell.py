@@ -14,7 +14,7 @@ from skillcore.cell_config import CellConfig, LoadedCell
 from skillcore.clock import WallClock
 from skillcore.errors import DeviceError, SkillcoreError, StaleFrameError
 from skillcore.home import cell_lock
-from skillcore.interfaces import Arm, Camera, Clock, Simulation
+from skillcore.interfaces import Arm, Camera, Clock, Guidable, Simulation
 from skillcore.parts import Context
 from skillcore.safety import Envelope, Guard
 from skillcore.types import ArmState, Frame, Image, Observation, Pose
@@ -38,12 +38,21 @@ class Cell:
 
     Control runs in steps of `period_s`: `start_control` fixes the frame that observations and actions refer to, and
     each `control` commands a step, waits for its end and reads the arm. A step that ends late is counted in `overruns`.
+
+    socket_from_base: where the socket is. The guard's box lies around the fixture of the cell file, wherever that is.
     """
 
     def __init__(
-        self, config: CellConfig, arm: Arm, cameras: dict[str, Camera], clock: Clock, simulation: Simulation | None
+        self,
+        config: CellConfig,
+        arm: Arm,
+        cameras: dict[str, Camera],
+        clock: Clock,
+        simulation: Simulation | None,
+        socket_from_base: Pose,
     ) -> None:
         self.config = config
+        self.socket_from_base = socket_from_base
         self.clock = clock
         self.simulation = simulation
         self.guard = Guard(_envelope(config).tightened_by_arm(arm.limits))
@@ -67,11 +76,6 @@ class Cell:
     @property
     def views(self) -> int:
         return len(self._cameras)
-
-    @property
-    def socket_from_base(self) -> Pose:
-        """Where the socket is mounted."""
-        return self.config.fixture.socket_from_base
 
     @property
     def start_from_base(self) -> Pose:
@@ -170,9 +174,24 @@ class Cell:
         x, y, z = here.position_m
         upright = Pose.from_xyz_yaw(x, y, z, here.yaw_rad)
         wanted = np.clip(np.asarray(action, dtype=np.float64), -1.0, 1.0) * scale
-        target = self._start_from_base @ upright @ Pose.from_xyz_yaw(*wanted)
+        commanded = self._step(self._start_from_base @ upright @ Pose.from_xyz_yaw(*wanted))
+        moved = upright.inverse() @ (self._start_from_base.inverse() @ commanded)
+        executed = np.array([*moved.position_m, moved.yaw_rad]) / scale
+        return np.asarray(executed, dtype=np.float32)
+
+    def servo_to(self, tcp_from_base: Pose) -> ArmState:
+        """One control step towards a pose that need not be near: compliant, with bounded force, and slow enough for
+        the guard. Waits for the step's end; returns the reading then.
+
+        The first of several steps begins with `restart_clock`. Raises as `Guard.check` does, with the arm stopped.
+        """
+        self._step(tcp_from_base)
+        return self.state
+
+    def _step(self, target: Pose) -> Pose:
+        """Commands what the guard allows of a target, waits for the step's end and reads; what was commanded."""
         try:
-            allowed = self.guard.limit(target, before.tcp_from_base, self.period_s)
+            allowed = self.guard.limit(target, self.state.tcp_from_base, self.period_s)
             force_limit = self.guard.envelope.force_limit_n
             commanded = self._arm.servo_to(allowed, duration_s=self.period_s, force_limit_n=force_limit)
             self._await_step_end()
@@ -180,9 +199,7 @@ class Cell:
         except BaseException:
             self._arm.stop()
             raise
-        moved = upright.inverse() @ (self._start_from_base.inverse() @ commanded)
-        executed = np.array([*moved.position_m, moved.yaw_rad]) / scale
-        return np.asarray(executed, dtype=np.float32)
+        return commanded
 
     def _await_step_end(self) -> None:
         self._deadline_s += self.period_s
@@ -192,6 +209,33 @@ class Cell:
             self._deadline_s = now
         else:
             self.clock.sleep_until(self._deadline_s)
+
+    def guidable(self) -> Guidable:
+        """The arm, as far as it can be guided by hand. Raises DeviceError if it can't."""
+        if not isinstance(self._arm, Guidable):
+            raise DeviceError(
+                f"the arm of cell {self.name} cannot be guided by hand",
+                cure="its driver does not offer it (skillcore.interfaces.Guidable): write into the cell file's fixture "
+                "where the socket is",
+            )
+        return self._arm
+
+    @contextmanager
+    def guided(self) -> Iterator[None]:
+        """Within the block a person can guide the arm by hand. However the block ends, the arm is stopped then.
+
+        Raises as `guidable` does.
+        """
+        arm = self.guidable()
+        try:
+            arm.start_freedrive()
+            yield
+        finally:
+            self._state = None
+            try:
+                arm.end_freedrive()
+            finally:
+                self._arm.stop()
 
     def stop(self) -> None:
         """Stops the arm. Never raises."""
@@ -238,7 +282,7 @@ def open_cell(loaded: LoadedCell, *, instance: str = "") -> Iterator[Cell]:
                 + "\n".join(f"- {name}: {error}" for name, error in failures)
             ) from failures[0][1]
         stack.callback(arm.stop)
-        yield Cell(loaded.config, arm, cameras, clock, simulation)
+        yield Cell(loaded.config, arm, cameras, clock, simulation, loaded.socket_from_base)
 
 
 def fitted(image: Image, size_px: int) -> Image:

@@ -95,6 +95,17 @@ class Workspace(StrictModel):
         low, high = np.array(self.min_m) - slack_m, np.array(self.max_m) + slack_m
         return bool(np.all(offset >= low) and np.all(offset <= high))
 
+    def nearest_side(self, offset_m: Any) -> tuple[float, str]:
+        """How far inside the box such a point is, negative outside, and the side that counts: "+x", "-z", ...
+
+        Outside, it is the side that the point is farthest beyond.
+        """
+        offset = np.asarray(offset_m, dtype=np.float64)
+        inside = {f"-{axis}": float(offset[i] - self.min_m[i]) for i, axis in enumerate("xyz")}
+        inside |= {f"+{axis}": float(self.max_m[i] - offset[i]) for i, axis in enumerate("xyz")}
+        side = min(inside, key=lambda name: inside[name])
+        return inside[side], side
+
 
 class Safety(StrictModel):
     """The envelope the guard keeps the arm in.
@@ -228,19 +239,38 @@ class Driver:
         return self.part.make(self.options, context)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TaughtSocket:
+    """Where the socket of one variant is, as somebody has shown by hand; see `skillcore.taught`. file: what says so."""
+
+    socket_from_base: Pose
+    taught_at: str
+    file: Path
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedCell:
-    """A cell file that is right in itself, with its drivers. cameras: in the order of the views."""
+    """A cell file that is right in itself, with its drivers. cameras: in the order of the views.
+
+    taught: where the socket is, if that was taught for what is to be done in the cell; the fixture of the cell file
+    says it otherwise. The workspace lies around the fixture, whatever was taught.
+    """
 
     file: Path
     config: CellConfig
     simulation: Driver | None
     arm: Driver
     cameras: Mapping[str, Driver]
+    taught: TaughtSocket | None = None
 
     @property
     def name(self) -> str:
         return self.config.name
+
+    @property
+    def socket_from_base(self) -> Pose:
+        """Where the socket is."""
+        return self.config.fixture.socket_from_base if self.taught is None else self.taught.socket_from_base
 
     def drivers(self) -> list[Driver]:
         """All of them, in the order in which they are opened."""

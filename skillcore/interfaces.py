@@ -96,6 +96,24 @@ class Arm(ABC):
         """Clears a fault that can be cleared safely; never goes on with the old motion. ArmFaultError if it can't."""
 
 
+@runtime_checkable
+class Guidable(Protocol):
+    """What an `Arm` offers besides if a person can guide it by hand. An arm without these methods can't.
+
+    While it is guided the arm exerts no force of its own and can be read; commands to move are refused with
+    DeviceError. `Arm.stop` and `Arm.close` end the guiding too, and so must the death of this process.
+    """
+
+    def start_freedrive(self) -> None:
+        """Lets the arm be guided, until `end_freedrive`. Raises DeviceError, ArmFaultError while there is a fault."""
+
+    def end_freedrive(self) -> None:
+        """Ends it, and the arm holds where it is. May be called at any time, also when nobody guides the arm.
+
+        Raises DeviceError if a guided arm does not obey.
+        """
+
+
 class Camera(ABC):
     """A camera that delivers colour images, and depth if asked in its options."""
 

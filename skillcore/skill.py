@@ -42,6 +42,18 @@ class Variant:
     model: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where success lies, as a person can show it with the tool in hand: `depth_m` beyond the socket's mouth, along the
+    tool's z axis.
+
+    loosen_rad: how far the tool must be turned back before it is drawn out, as by a thread that has taken hold.
+    """
+
+    depth_m: float
+    loosen_rad: float = 0.0
+
+
 class Demonstrator(Protocol):
     """A scripted policy that knows the truth: for offline data."""
 
@@ -117,6 +129,10 @@ class Skill(ABC):
         max_steps: int | None = None,
     ) -> Task:
         """The task of this variant on an open cell. `seed` draws the specimen and, in a simulation, the looks."""
+
+    def seat(self, variant: Variant) -> Seat | None:
+        """What `skill teach` has shown by hand; None where a hand can show nothing."""
+        return None
 
     @abstractmethod
     def demonstrator(self, cell: Cell, variant: Variant, rng: np.random.Generator) -> Demonstrator:

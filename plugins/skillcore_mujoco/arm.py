@@ -8,6 +8,7 @@ from skillcore.errors import ArmFaultError, DeviceError
 from skillcore.interfaces import Arm, ArmLimits
 from skillcore.solids import Extrusion, Material
 from skillcore.types import ArmState, Array, Pose, Wrench
+from skillcore_mujoco.hand import Hand
 from skillcore_mujoco.options import ArmOptions
 from skillcore_mujoco.physics import ToolMechanics
 from skillcore_mujoco.world import Body, World
@@ -21,7 +22,10 @@ WAY_CURE = "free the tool, and see that the way to the start pose is clear"
 
 
 class SimulatedArm(Arm):
-    """Drives the world's tool. Poses with tilt are flattened: this arm turns about the tool's z axis only."""
+    """Drives the world's tool. Poses with tilt are flattened: this arm turns about the tool's z axis only.
+
+    It is `Guidable`, by a scripted hand: see `skillcore_mujoco.hand`.
+    """
 
     def __init__(self, options: ArmOptions, world: World) -> None:
         self._options = options
@@ -30,6 +34,7 @@ class SimulatedArm(Arm):
         self._fault: str | None = None
         self._sequence = 0
         self._zero = np.zeros(6)
+        self._guidings = 0
 
     @property
     def limits(self) -> ArmLimits:
@@ -70,7 +75,7 @@ class SimulatedArm(Arm):
 
     def move_to(self, tcp_from_base: Pose, *, speed_m_s: float, force_limit_n: float) -> None:
         physics = self._opened().physics
-        self._refuse_if_faulty()
+        self._refuse_unless_ready()
         goal = self._in_tool_axes(tcp_from_base)
         travel = goal - physics.tool_pose
         speed = min(speed_m_s, LIMITS.speed_m_s)
@@ -96,7 +101,7 @@ class SimulatedArm(Arm):
 
     def servo_to(self, tcp_from_base: Pose, *, duration_s: float, force_limit_n: float) -> Pose:
         world = self._opened()
-        self._refuse_if_faulty()
+        self._refuse_unless_ready()
         physics = world.physics
         goal = self._in_tool_axes(tcp_from_base)
         physics.limit_force(min(force_limit_n, LIMITS.force_n))
@@ -107,8 +112,20 @@ class SimulatedArm(Arm):
         world = self._opened()
         self._zero = np.mean([world.measured_wrench() for _ in range(25)], axis=0)
 
+    def start_freedrive(self) -> None:
+        world = self._opened()
+        self._refuse_if_faulty()
+        self.stop()
+        self._guidings += 1
+        world.hand = Hand(np.random.default_rng([self._guidings, 91]))
+
+    def end_freedrive(self) -> None:
+        if self._connected and self._world.hand is not None:
+            self.stop()
+
     def stop(self) -> None:
         if self._connected:
+            self._world.hand = None
             physics = self._world.physics
             physics.servo(physics.tool_pose, 0.0)
 
@@ -126,6 +143,11 @@ class SimulatedArm(Arm):
         if not self._connected:
             raise DeviceError("the simulated arm is not connected", cure="call connect() first")
         return self._world
+
+    def _refuse_unless_ready(self) -> None:
+        if self._world.hand is not None:
+            raise DeviceError("somebody guides the arm by hand", cure="call end_freedrive() first")
+        self._refuse_if_faulty()
 
     def _refuse_if_faulty(self) -> None:
         if self._fault:

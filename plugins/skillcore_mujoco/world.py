@@ -11,6 +11,7 @@ from skillcore.errors import DeviceError
 from skillcore.interfaces import Clock, Simulation
 from skillcore.solids import Extrusion, Material, Mating
 from skillcore.types import Array, Pose
+from skillcore_mujoco.hand import PERIOD_S, Hand
 from skillcore_mujoco.look import Look, draw_look, panel_around, reach_of, wandered
 from skillcore_mujoco.options import WorldOptions
 from skillcore_mujoco.physics import Grasp, Physics, ToolMechanics
@@ -59,6 +60,8 @@ class World(Simulation):
         self._pictures: tuple[float, list[Picture]] | None = None
         self._noise = np.random.default_rng(0)
         self._bias = np.zeros(6)
+        self.hand: Hand | None = None
+        """Who guides the arm, while somebody does."""
 
     # --- what Simulation promises ---
 
@@ -124,8 +127,13 @@ class World(Simulation):
         return self._past_s + (self._physics.time_s if self._physics is not None else 0.0)
 
     def advance(self, duration_s: float) -> None:
-        if duration_s > 0.0:
-            self.physics.advance(duration_s)
+        remaining = duration_s
+        while remaining > 0.0 and self.hand is not None:
+            self.hand.guide(self.physics)
+            self.physics.advance(min(PERIOD_S, remaining))
+            remaining -= PERIOD_S
+        if remaining > 0.0:
+            self.physics.advance(remaining)
 
     @property
     def look(self) -> Look:

@@ -52,6 +52,10 @@ COMMANDS = {
         "skillcore.cli.try_out:run_command",
         "Do the job with a trained bundle: insert, and say each time what the reward model thinks of it.",
     ),
+    "teach": LazyCommand(
+        "skillcore.cli.teach:teach_command",
+        "Show by hand where the plug sits; learn, eval and run on that cell begin from there.",
+    ),
     "pretrain": LazyCommand(
         "skillcore.cli.pretrain:pretrain_command",
         "Make the bundle that practice begins from: collect, train, choose the reward threshold.",
@@ -237,14 +241,17 @@ def _tell_of_bug(error: Exception, debug: bool) -> None:
 
 def _flushed(code: int) -> int:
     """Flushes what was printed, so that Python finds nothing to complain of if the reader has gone."""
+    is_lost = False
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         code = _BROKEN_PIPE_EXIT_CODE
     except (OSError, ValueError) as error:
-        print_error(f"cannot write the output: {error}")
+        is_lost = True
+        with contextlib.suppress(OSError):  # a terminal that has gone takes stderr with it
+            print_error(f"cannot write the output: {error}")
         code = code or 3
-    if code == _BROKEN_PIPE_EXIT_CODE:
+    if is_lost or code == _BROKEN_PIPE_EXIT_CODE:
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code

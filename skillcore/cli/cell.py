@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from skillcore.cell_config import LoadedCell
 
 cell_app = typer.Typer(help="Check a cell; write the schema of cell files.", no_args_is_help=True)
 
@@ -65,6 +68,7 @@ def check(
     for report in reports:
         for note in report.notes:
             print_note(f"note: {report.device}: {note}")
+    _tell_what_was_taught(loaded)
     codes = [0]
     for report in reports:
         for fault in report.faults:
@@ -73,3 +77,20 @@ def check(
     if max(codes):
         raise typer.Exit(max(codes))
     typer.echo(f"cell {loaded.name!r} is ready")
+
+
+def _tell_what_was_taught(loaded: LoadedCell) -> None:
+    """A line for each socket that was taught for the cell: for it, the fixture of the file does not count."""
+    from skillcore.cli.output import print_note
+    from skillcore.taught import entries, faults_of, words
+
+    for entry in entries(loaded.name):
+        if entry.taught is None:
+            print_note(f"note: {entry.fault}")
+            continue
+        name = f"{entry.taught.skill} {entry.taught.variant}"
+        faults = faults_of(entry.taught, loaded, None)
+        if faults:
+            print_note(f"note: what was taught of {name} no longer holds: {'; '.join(faults)}")
+        else:
+            typer.echo(f"socket of {name}: {words(entry.taught, loaded)}")

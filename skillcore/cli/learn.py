@@ -17,9 +17,11 @@ from skillcore.cli.options import (
     Seed,
     SkillName,
     check_scenario,
+    load_cell_for,
     load_skill,
     open_bundle,
     say_where,
+    taught_at,
 )
 
 if TYPE_CHECKING:
@@ -44,7 +46,6 @@ def learn_command(
 
     Exit code 0: it passes its gate; 1: it does not; 2: bad input; 3: a device fault.
     """
-    from skillcore.cell_config import load_cell
     from skillcore.cli.output import console, print_note
     from skillcore.home import folder
     from skillcore.learning.bundles import PRETRAINED, about, find_bundle
@@ -55,7 +56,7 @@ def learn_command(
     skill, registry = load_skill(skill_name)
     check_scenario(skill, scenario)
     variant = skill.variant(connector)
-    loaded = load_cell(cell, registry)
+    loaded = load_cell_for(skill, variant, registry, cell=cell, connector=connector)
     if not bundle:
         # Learning begins from what is common to all connectors; what one run has learned is for `eval` and `run`.
         bundle = str(find_bundle(folder("bundles"), skill.name, "", PRETRAINED, skill.pretrained))
@@ -65,6 +66,7 @@ def learn_command(
         "variant": variant.name,
         "connector": connector,
         "cell": str(loaded.file.resolve()),
+        "taught": taught_at(loaded),
         "seed": seed,
         "bundle": str(Path(bundle).resolve()),
         "plan": {"scenario": scenario, "zero_shot": zero_shot, "practice": trials, "acceptance": acceptance},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from skillcore.cell_config import LoadedCell
     from skillcore.learning.bundles import Bundle
     from skillcore.plugins import Registry
     from skillcore.skill import Skill, Variant
@@ -34,6 +35,28 @@ def load_skill(name: str) -> tuple[Skill, Registry]:
 
     registry = Registry.discover()
     return registry.make("skills", name, {}, Context(name=name)), registry
+
+
+def load_cell_for(skill: Skill, variant: Variant, registry: Registry, *, cell: str, connector: str) -> LoadedCell:
+    """A cell with the socket where it was taught for this variant, if it was; prints which holds.
+
+    Raises UnknownNameError, ConfigError, and InputError for what was taught and no longer holds.
+    """
+    from skillcore.cell_config import load_cell
+    from skillcore.taught import find, with_taught, words
+
+    loaded = load_cell(cell, registry)
+    taught = find(loaded, skill, variant, named=connector)
+    if taught is not None:
+        typer.echo(f"socket: {words(taught, loaded)}")
+    elif skill.seat(variant) is not None and loaded.simulation is None:
+        typer.echo(f"socket: at the fixture of {loaded.file}; nothing was taught (skill teach --help)")
+    return with_taught(loaded, taught)
+
+
+def taught_at(loaded: LoadedCell) -> str | None:
+    """When the socket was taught, for the record of a run; None where it stands in the cell file."""
+    return None if loaded.taught is None else loaded.taught.taught_at
 
 
 def check_scenario(skill: Skill, scenario: str) -> None:

@@ -17,9 +17,11 @@ from skillcore.cli.options import (
     Seed,
     SkillName,
     check_scenario,
+    load_cell_for,
     load_skill,
     open_bundle,
     say_where,
+    taught_at,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ def _prepared(
     command: str, skill_name: str, connector: str, cell: str, seed: int, device: str, bundle: str, scenario: str
 ) -> tuple[Skill, Variant, LoadedCell, Bundle, Path]:
     """What both commands begin with: what was named, checked to go together, and a new folder for the run."""
-    from skillcore.cell_config import load_cell
     from skillcore.learning.bundles import about
     from skillcore.learning.job import check_fit
     from skillcore.learning.runs import new_run
@@ -40,10 +41,10 @@ def _prepared(
     skill, registry = load_skill(skill_name)
     check_scenario(skill, scenario)
     variant = skill.variant(connector)
-    loaded = load_cell(cell, registry)
+    loaded = load_cell_for(skill, variant, registry, cell=cell, connector=connector)
     found, _ = open_bundle(skill, registry, wanted=bundle, variant=variant, device=device)
     check_fit(found, loaded, skill)
-    settings = {"cell": str(loaded.file), "seed": seed, "bundle": str(found.folder)}
+    settings = {"cell": str(loaded.file), "seed": seed, "bundle": str(found.folder), "taught": taught_at(loaded)}
     run = new_run(command, skill.name, variant.name, settings)
     typer.echo(f"bundle: {found.folder} ({about(found.card)})")
     return skill, variant, loaded, found, run

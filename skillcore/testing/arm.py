@@ -11,7 +11,7 @@ import pytest
 
 from skillcore.clock import WallClock
 from skillcore.errors import DeviceError
-from skillcore.interfaces import Arm, Clock
+from skillcore.interfaces import Arm, Clock, Guidable
 from skillcore.testing.promises import distance_m, is_pose, is_vector, promised, promised_error, promised_silence
 from skillcore.types import ArmState, Pose
 
@@ -22,6 +22,8 @@ class ArmContract:
     step_m, speed_m_s, force_limit_n: how far, how fast and how firmly the suite moves the tool, along `direction` in
     the tool's axes and back. near_m: how exactly the arm must arrive, also in its readings. still_n: force readings
     may differ this much from zero after zeroing. settle_s: time for a motion to fade.
+
+    An arm that offers `Guidable` is let go for moments of `guided_s`; nobody need guide it, and it must not sag.
     """
 
     step_m: ClassVar[float] = 0.004
@@ -31,6 +33,7 @@ class ArmContract:
     near_m: ClassVar[float] = 0.001
     still_n: ClassVar[float] = 2.0
     settle_s: ClassVar[float] = 0.3
+    guided_s: ClassVar[float] = 0.3
     reading_age_s: ClassVar[float] = 0.2
 
     def make_arm(self) -> Arm:
@@ -198,3 +201,82 @@ class ArmContract:
         moved, left = distance_m(arm.read().tcp_from_base, here), distance_m(here, goal)
         promised(moved < self.near_m, promise, f"it moved on by {moved * 1e3:.2f} mm")
         promised(left > self.step_m, promise, f"it came within {left * 1e3:.2f} mm of the goal it was stopped from")
+
+    # --- being guided by hand, where the arm offers it ---
+
+    def guidable(self, arm: Arm) -> Guidable:
+        """The arm, if it can be guided; else the test is skipped."""
+        if not isinstance(arm, Guidable):
+            pytest.skip("this arm cannot be guided by hand")
+        return arm
+
+    def test_ending_the_guiding_is_always_allowed(self) -> None:
+        arm = self.make_arm()
+        guided = self.guidable(arm)
+        promise = "Guidable.end_freedrive may be called at any time: "
+        with promised_silence(promise + "before connect"):
+            guided.end_freedrive()
+        arm.connect()
+        try:
+            with promised_silence(promise + "while nobody guides the arm"):
+                guided.end_freedrive()
+                guided.end_freedrive()
+        finally:
+            arm.close()
+        with promised_silence(promise + "after close"):
+            guided.end_freedrive()
+
+    def test_an_unconnected_arm_is_not_guided(self) -> None:
+        guided = self.guidable(self.make_arm())
+        with promised_error(DeviceError, "Guidable.start_freedrive raises DeviceError when nothing answers"):
+            guided.start_freedrive()
+
+    def test_a_guided_arm_is_read_and_refuses_to_move(self, arm: Arm, clock: Clock) -> None:
+        guided = self.guidable(arm)
+        start = arm.read()
+        guided.start_freedrive()
+        with promised_silence("a guided arm can be read"):
+            arm.read()
+        clock.sleep_until(clock.now_s() + self.guided_s)
+        with promised_error(DeviceError, "a guided arm refuses Arm.servo_to with DeviceError"):
+            arm.servo_to(self.ahead(start), duration_s=0.1, force_limit_n=self.force_limit_n)
+        with promised_error(DeviceError, "a guided arm refuses Arm.move_to with DeviceError"):
+            arm.move_to(self.ahead(start), speed_m_s=self.speed_m_s, force_limit_n=self.force_limit_n)
+        guided.end_freedrive()
+
+    def test_after_the_guiding_it_holds_and_obeys(self, arm: Arm, clock: Clock) -> None:
+        guided = self.guidable(arm)
+        for _ in range(2):
+            guided.start_freedrive()
+            clock.sleep_until(clock.now_s() + self.guided_s)
+            guided.end_freedrive()
+            self._holds(arm, clock, "Guidable.end_freedrive: the arm holds where it is")
+        goal = self.ahead(arm.read())
+        with promised_silence("after Guidable.end_freedrive the arm obeys again"):
+            arm.move_to(goal, speed_m_s=self.speed_m_s, force_limit_n=self.force_limit_n)
+        missing = distance_m(arm.read().tcp_from_base, goal)
+        promised(missing < self.near_m, "after Guidable.end_freedrive the arm obeys again", f"{missing * 1e3:.2f} mm")
+
+    def test_stop_ends_the_guiding(self, arm: Arm, clock: Clock) -> None:
+        guided = self.guidable(arm)
+        guided.start_freedrive()
+        clock.sleep_until(clock.now_s() + self.guided_s)
+        arm.stop()
+        self._holds(arm, clock, "Arm.stop ends the guiding, and the arm holds where it is")
+        with promised_silence("Arm.stop ends the guiding: commands to move are obeyed again"):
+            arm.move_to(self.ahead(arm.read()), speed_m_s=self.speed_m_s, force_limit_n=self.force_limit_n)
+
+    def test_close_ends_the_guiding(self, arm: Arm) -> None:
+        guided = self.guidable(arm)
+        guided.start_freedrive()
+        arm.close()
+        arm.connect()
+        with promised_silence("Arm.close ends the guiding: after connect commands to move are obeyed"):
+            arm.move_to(self.ahead(arm.read()), speed_m_s=self.speed_m_s, force_limit_n=self.force_limit_n)
+
+    def _holds(self, arm: Arm, clock: Clock, promise: str) -> None:
+        clock.sleep_until(clock.now_s() + self.settle_s)
+        here = arm.read().tcp_from_base
+        clock.sleep_until(clock.now_s() + self.guided_s)
+        moved = distance_m(arm.read().tcp_from_base, here)
+        promised(moved < self.near_m, promise, f"it moved by {moved * 1e3:.2f} mm")

@@ -23,7 +23,10 @@ class TickClock:
 
 
 class FakeArm(Arm):
-    """Follows its targets exactly, in free space. Tests set `force_n` and `fault`, and read `calls`."""
+    """Follows its targets exactly, in free space. Tests set `force_n` and `fault`, and read `calls`.
+
+    It can be guided, and is then where tests say in `guide_to`.
+    """
 
     def __init__(self, clock: Clock, tcp_from_base: Pose, limits: ArmLimits | None = None) -> None:
         self.clock = clock
@@ -32,6 +35,7 @@ class FakeArm(Arm):
         self.calls: list[str] = []
         self._limits = limits or ArmLimits(1.0, 4.0, 100.0)
         self._connected = False
+        self._guided = False
         self._from = self._to = tcp_from_base
         self._begin_s = self._end_s = 0.0
         self._zero_n = np.zeros(3)
@@ -85,11 +89,35 @@ class FakeArm(Arm):
 
     def stop(self) -> None:
         self.calls.append("stop")
+        self._guided = False
         self._go(self.tcp_from_base, 0.0)
 
     def recover(self) -> None:
         self.calls.append("recover")
         self.fault = None
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether a hand can guide it now."""
+        return self._guided
+
+    def start_freedrive(self) -> None:
+        if not self._connected:
+            raise DeviceError("the arm is not connected", cure="call connect() first")
+        self.calls.append("start_freedrive")
+        if self.fault:
+            raise ArmFaultError(self.fault, cure="call recover()")
+        self._go(self.tcp_from_base, 0.0)
+        self._guided = True
+
+    def end_freedrive(self) -> None:
+        self.calls.append("end_freedrive")
+        self._guided = False
+
+    def guide_to(self, tcp_from_base: Pose) -> None:
+        """A hand brings the arm there at once. Raises AssertionError while nobody can guide it."""
+        assert self._guided, "the arm is not free to be guided"
+        self._go(tcp_from_base, 0.0)
 
     def _go(self, goal: Pose, duration_s: float) -> None:
         self._from, self._to = self.tcp_from_base, goal
@@ -97,6 +125,8 @@ class FakeArm(Arm):
         self._end_s = self._begin_s + duration_s
 
     def _refuse_if_faulty(self) -> None:
+        if self._guided:
+            raise DeviceError("the arm is guided by hand", cure="call end_freedrive() first")
         if self.fault:
             raise ArmFaultError(self.fault, cure="call recover()")
 

@@ -10,18 +10,21 @@ import numpy as np
 
 from skillcore.cell import Cell
 from skillcore.errors import UnknownNameError
-from skillcore.skill import COLLECTING, Actor, Demonstrator, Reflex, Skill, Variant, VariantEntry
+from skillcore.skill import COLLECTING, Actor, Demonstrator, Reflex, Seat, Skill, Variant, VariantEntry
 from skillcore.task import Judge, Task
 from skillcore_insertion.collector import Collector
 from skillcore_insertion.connector import Connector
 from skillcore_insertion.drawing import draw_png, draw_text
 from skillcore_insertion.library import ConnectorLibrary
+from skillcore_insertion.outlines import MM
 from skillcore_insertion.reflex import Careful
 from skillcore_insertion.searches import Locate, PressedSpiral, RandomPresses, StraightDown
 from skillcore_insertion.task import SCENARIOS, InsertionTask, Start
 from skillcore_insertion.variation import procedural
 
 EXPLORING_LOOKS = 3
+LOOSEN_RAD = math.radians(5.0)
+"""How far a screw that was only set on its thread is turned back to be free of it."""
 VALIDATION = ("audio_3_5", "bnc", "d_sub_9", "displayport", "iec_c13", "jst_xh_4", "m12", "usb_a")
 """From eight families; settings and thresholds are chosen on these, and never on a held-out connector."""
 
@@ -89,8 +92,12 @@ class InsertionSkill(Skill):
             seed=seed,
         )
 
+    def seat(self, variant: Variant) -> Seat:
+        connector: Connector = variant.model
+        return Seat(connector.depth_mm * MM, 0.0 if connector.thread is None else LOOSEN_RAD)
+
     def demonstrator(self, cell: Cell, variant: Variant, rng: np.random.Generator) -> Demonstrator:
-        return Collector(cell.config.control, rng, depth_m=variant.model.depth_mm * 1e-3)
+        return Collector(cell.config.control, rng, depth_m=variant.model.depth_mm * MM)
 
     def searches(
         self, cell: Cell, variant: Variant, locate: Locate

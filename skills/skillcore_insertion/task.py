@@ -128,8 +128,9 @@ class InsertionTask(Task):
             success = success and turned > TURNED * mating.thread.turn_rad
             yaw_left = max(0.0, mating.thread.turn_rad - turned)
         seated = Pose.from_xyz_yaw(0.0, 0.0, mating.depth_m, plug.yaw_rad + yaw_left)
-        # The plug sits rigidly in the fingers: what would seat it is the same displacement for plug and TCP.
-        tcp = self._tcp_from_socket()
+        # The plug sits rigidly in the fingers: what would seat it is the same displacement for plug and TCP. The truth
+        # is about the socket of the simulation, wherever the cell takes it to be.
+        tcp = simulation.socket_from_base.inverse() @ self.cell.state.tcp_from_base
         plug_from_tcp = tcp.inverse() @ plug
         return Truth(success, tcp.inverse() @ seated @ plug_from_tcp.inverse())
 

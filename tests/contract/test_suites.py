@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from skillcore.errors import DeviceError
 from skillcore.interfaces import Arm, ArmLimits, Camera, Clock
 from skillcore.testing import ArmContract, CameraContract, FakeArm, FakeCamera, TickClock
 from skillcore.types import ArmState, Frame, Pose
@@ -51,18 +52,44 @@ class Loose(FakeArm):
     def close(self) -> None:
         if self.broken == "close" and not self._connected:
             raise OSError("not open")
+        was_guided = self._guided
         super().close()
+        self._guided = was_guided and self.broken == "guided after close"
 
     def stop(self) -> None:
         if self.broken == "stop raises" and not self._connected:
             raise OSError("not open")
         if self.broken == "no stop" and self._end_s > self.clock.now_s():
             return
+        was_guided = self._guided
         super().stop()
+        self._guided = was_guided and self.broken == "guided after stop"
+        if was_guided and self.broken == "sags after stop":
+            self._sag()
+
+    def start_freedrive(self) -> None:
+        if self.broken == "guided unconnected":
+            self._connected = True
+        super().start_freedrive()
+        self._guided = self.broken != "moves while guided"
+
+    def end_freedrive(self) -> None:
+        if self.broken == "end raises" and not self._guided:
+            raise OSError("nobody guides it")
+        was_guided = self._guided
+        super().end_freedrive()
+        self._guided = was_guided and self.broken == "guided for good"
+        if was_guided and self.broken == "sags":
+            self._sag()
+
+    def _sag(self) -> None:
+        self._go(FREE @ Pose.from_xyz_yaw(0.0, 0.0, 0.05, 0.0), 2.0)
 
     def read(self) -> ArmState:
         if self.broken == "reads unconnected":
             self._connected = True
+        if self.broken == "deaf while guided" and self._guided:
+            raise DeviceError("nobody answers")
         state = super().read()
         pose = state.tcp_from_base
         changes: dict[str, dict[str, Any]] = {
@@ -135,6 +162,15 @@ def run(suite: Any, test: str, **devices: Any) -> None:
         ("no stop", "test_stop_ends_a_motion_from_another_thread", "Arm.stop stops"),
         ("cannot recover", "test_recover_does_not_go_on_with_the_old_motion", "Arm.recover succeeds"),
         ("goes on after recovery", "test_recover_does_not_go_on_with_the_old_motion", "never goes on with the old"),
+        ("end raises", "test_ending_the_guiding_is_always_allowed", "end_freedrive may be called at any time"),
+        ("guided unconnected", "test_an_unconnected_arm_is_not_guided", "start_freedrive raises DeviceError"),
+        ("deaf while guided", "test_a_guided_arm_is_read_and_refuses_to_move", "a guided arm can be read"),
+        ("moves while guided", "test_a_guided_arm_is_read_and_refuses_to_move", "refuses Arm.servo_to"),
+        ("sags", "test_after_the_guiding_it_holds_and_obeys", "the arm holds where it is"),
+        ("guided for good", "test_after_the_guiding_it_holds_and_obeys", "the arm obeys again"),
+        ("sags after stop", "test_stop_ends_the_guiding", "Arm.stop ends the guiding, and the arm holds"),
+        ("guided after stop", "test_stop_ends_the_guiding", "commands to move are obeyed again"),
+        ("guided after close", "test_close_ends_the_guiding", "Arm.close ends the guiding"),
     ],
 )
 def test_a_broken_arm_is_found(fault: str, test: str, promise: str) -> None:
@@ -146,6 +182,18 @@ def test_a_broken_arm_is_found(fault: str, test: str, promise: str) -> None:
     arm.connect()
     with pytest.raises(pytest.fail.Exception, match=promise):
         run(Suite(), test, arm=lambda: arm, clock=lambda: arm.clock)
+
+
+def test_an_arm_that_cannot_be_guided_is_not_asked_to_be() -> None:
+    class Stiff(FakeArm):
+        start_freedrive = end_freedrive = None  # type: ignore[assignment]
+
+    class Suite(ArmContract):
+        def make_arm(self) -> Arm:
+            return Stiff(TickClock(), FREE)
+
+    with pytest.raises(pytest.skip.Exception, match="cannot be guided"):
+        run(Suite(), "test_an_unconnected_arm_is_not_guided")
 
 
 class Blurred(FakeCamera):

@@ -92,6 +92,12 @@ class PaperArm(FakeArm):
         super().stop()
 
 
+class StiffArm(PaperArm):
+    """Cannot be guided by hand."""
+
+    start_freedrive = end_freedrive = None  # type: ignore[assignment]
+
+
 class PaperCamera(FakeCamera):
     """fault `repeats`: once frozen, hands out its last frame as if it were new."""
 
@@ -131,7 +137,10 @@ def skillcore_simulations() -> Mapping[str, Part[Any, Any]]:
 
 @hookimpl
 def skillcore_arms() -> Mapping[str, Part[Any, Any]]:
-    return {"paper": Part(Options, _keep(PaperArm), "An arm on paper.")}
+    return {
+        "paper": Part(Options, _keep(PaperArm), "An arm on paper."),
+        "stiff": Part(Options, _keep(StiffArm), "An arm that nobody can guide."),
+    }
 
 
 @hookimpl
