@@ -35,6 +35,8 @@ STALL_S = 0.4
 FIRST_FRAME_S = 5.0
 """How long a camera may take to deliver its first frame."""
 POLL_S = 0.05
+BAD_FRAMES_APART_S = 0.2
+"""If bad frames come, they come so often; a single one says nothing about the silence after it."""
 END_S = 3.0
 REPORT = "unplug the camera and plug it in again; if it happens again, report it with the version of pyrealsense2"
 PLAYED_ON = "it is played on by itself: what was recorded had no frames either"
@@ -67,6 +69,15 @@ class _Opened:
     profile: Any
     device: Any
     port: Connected
+
+
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    """The last frame of no use: when it came, how late it was, or whether it was the one before it again."""
+
+    time_s: float
+    late_s: float | None = None
+    still: bool = False
 
 
 class Stream:
@@ -123,7 +134,9 @@ class Stream:
             while starts and now - starts[0] > RESTART_WINDOW_S:
                 starts.popleft()
             if len(starts) >= self._options.restarts:
-                often = f"{len(starts)} restarts within {RESTART_WINDOW_S:g} s did not help" if starts else "restarts: 0"
+                often = (
+                    f"{len(starts)} restarts within {RESTART_WINDOW_S:g} s did not help" if starts else "restarts: 0"
+                )
                 self._tell(f"{trouble.what} ({often})", trouble.cure, gave_up=True)
                 return
             again = f"; restart {len(starts) + 1} of {self._options.restarts} is under way" if self._listed else ""
@@ -156,15 +169,12 @@ class Stream:
         except SkillcoreError as error:
             return error
         try:
-            quiet = self._watch(opened)
+            silence = self._watch(opened)
         finally:
             # Also a stream that is broken must be stopped, or the camera stays claimed and dead for the next process.
             self._stop_pipeline(opened.pipeline)
         del opened
-        if quiet is None:
-            return None
-        late_s, still = quiet
-        return self._diagnosis(late_s, still)
+        return None if silence is None else self._diagnosis(silence)
 
     def _find(self) -> tuple[Connected, Any]:
         """The camera's device. Raises DeviceError that lists what is connected."""
@@ -248,35 +258,31 @@ class Stream:
             if not path.exists():
                 return path
 
-    def _watch(self, opened: _Opened) -> tuple[float | None, bool] | None:
-        """Takes frames as they come, until none comes any more. None if the stream is to end.
-
-        Otherwise what is known of the silence: how late the frames were that came, and whether they were the same.
-        """
+    def _watch(self, opened: _Opened) -> _Silence | None:
+        """Takes frames as they come, until no good one comes any more. None if the stream is to end."""
         last_good_s, patience_s = time.monotonic(), FIRST_FRAME_S
+        silence = _Silence(last_good_s)
         number: int | None = None
-        late_s: float | None = None
-        still = False
         while not self._ending.is_set():
             came, frames = opened.pipeline.try_wait_for_frames(int(POLL_S * 1e3))
             colour = frames.get_color_frame() if came else None
             if colour and (not self._options.depth or frames.get_depth_frame()):
                 age_s = self._age_s(colour, opened.device)
                 if colour.frame_number == number:
-                    still = True
+                    silence = _Silence(time.monotonic(), still=True)
                 elif age_s > STALL_S:
-                    late_s = age_s
+                    silence = _Silence(time.monotonic(), late_s=age_s)
                 else:
                     last_good_s, patience_s = time.monotonic(), STALL_S
-                    late_s, still = None, False
                     self._deliver(frames, age_s, colour.frame_number, opened.profile)
                 number = colour.frame_number
-            if time.monotonic() - last_good_s > patience_s:
+            now = time.monotonic()
+            if now - last_good_s > patience_s:
                 if self._options.play_from is None or self.profile is None:
-                    return late_s, still
+                    return silence if now - silence.time_s < BAD_FRAMES_APART_S else _Silence(now)
                 # Started again, it would begin at its beginning, and never come past this place.
                 self._tell("the recording has a gap here", PLAYED_ON, gave_up=False)
-                last_good_s = time.monotonic()
+                last_good_s = now
         return None
 
     def _age_s(self, colour: Any, device: Any) -> float:
@@ -294,7 +300,7 @@ class Stream:
         with contextlib.suppress(RuntimeError):  # it has ended by itself: the device is gone
             pipeline.stop()
 
-    def _diagnosis(self, late_s: float | None, still: bool) -> DeviceError:
+    def _diagnosis(self, silence: _Silence) -> DeviceError:
         """What a silence means."""
         if self._options.play_from is not None:
             return DeviceError("the recording holds no frames", cure="see what is in it with realsense-viewer")
@@ -303,7 +309,7 @@ class Stream:
         listed = [port for port, _ in connected(self._rs, self._context)]
         port = next((port for port in listed if port.serial == self._options.serial), None)
         self._listed = port is not None
-        what, cure = likely_cause(self._options.serial, port, late_s=late_s, still=still)
+        what, cure = likely_cause(self._options.serial, port, late_s=silence.late_s, still=silence.still)
         if self._software is not None and self._software.why_gone:
             what += f" ({self._software.why_gone})"
         return DeviceError(what, cure=cure)
