@@ -36,7 +36,7 @@ class RealSenseCamera(Camera):
         self._name = name or "camera"
         self._stream: Stream | None = None
         self._intrinsics: Intrinsics | None = None
-        self._align = rs.align(rs.stream.color) if options.depth else None
+        self._align: Any = None
 
     @property
     def restarts(self) -> int:
@@ -60,6 +60,9 @@ class RealSenseCamera(Camera):
             what = f"camera {self._name}: the vendor's library does not answer"
             raise DeviceError(what, cure="unplug the camera and plug it in again, and start this program anew")
         self._intrinsics = self._intrinsics_of(profile)
+        if self._options.depth:
+            # Where both are one imager there is nothing to align, and rounding would tear lines of holes.
+            self._align = None if self._is_aligned(profile) else self._rs.align(self._rs.stream.color)
 
     def close(self) -> None:
         stream, self._stream = self._stream, None
@@ -105,10 +108,10 @@ class RealSenseCamera(Camera):
 
     def _pictures(self, frames: Any) -> tuple[Image, NDArray[np.float32] | None]:
         colour = self._fitted(np.asanyarray(frames.get_color_frame().get_data()), cv2.INTER_AREA)
-        if self._align is None:
+        if not self._options.depth:
             return np.array(colour, np.uint8), None
         # Where the depth camera sees nothing, 0 means so: an average with it would be a depth that nothing has.
-        aligned = self._align.process(frames).get_depth_frame()
+        aligned = (frames if self._align is None else self._align.process(frames)).get_depth_frame()
         units = self._fitted(np.asanyarray(aligned.get_data()), cv2.INTER_NEAREST)
         return np.array(colour, np.uint8), units.astype(np.float32) * np.float32(aligned.get_units())
 
@@ -120,6 +123,18 @@ class RealSenseCamera(Camera):
         if size is not None:
             pixels = np.asarray(cv2.resize(pixels, size, interpolation=interpolation))
         return pixels
+
+    def _is_aligned(self, profile: Any) -> bool:
+        """Whether the depth stream's pixels are those of the colour stream."""
+        colour, depth = (profile.get_stream(kind) for kind in (self._rs.stream.color, self._rs.stream.depth))
+        own, other = (each.as_video_stream_profile().get_intrinsics() for each in (colour, depth))
+        names = ("width", "height", "fx", "fy", "ppx", "ppy")
+        between = depth.get_extrinsics_to(colour)
+        return (
+            all(abs(getattr(own, name) - getattr(other, name)) < 1e-3 for name in names)
+            and bool(np.allclose(between.rotation, np.eye(3).ravel(), atol=1e-6))
+            and bool(np.allclose(between.translation, 0.0, atol=1e-6))
+        )
 
     def _intrinsics_of(self, profile: Any) -> Intrinsics:
         """Of what `_fitted` makes of a colour image. The library has pixel i's middle at i, we have it at i + 0.5."""

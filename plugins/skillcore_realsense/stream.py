@@ -5,6 +5,7 @@ All calls to the library's pipeline are made there, so that whoever reads never 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import re
 import threading
@@ -103,10 +104,13 @@ class Stream:
 
     def start(self) -> None:
         """Begins to open the camera, and returns at once."""
+        # A pipeline that still runs when the process ends makes the library abort it.
+        atexit.register(self.end)
         self._thread.start()
 
     def end(self) -> bool:
         """Ends the stream; whether it did in time."""
+        atexit.unregister(self.end)
         self._ending.set()
         self._thread.join(END_S)
         return not self._thread.is_alive()

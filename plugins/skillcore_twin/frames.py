@@ -131,9 +131,17 @@ class FrameServer:
 
     # --- faults, caused on purpose ---
 
-    def freeze(self, name: str) -> None:
+    def freeze(self, name: str, *, on: bool = True) -> None:
         """The camera stays connected and sends nothing more. Raises UnknownNameError, as all of these do."""
-        self._change(name, frozen=True)
+        self._change(name, frozen=on)
+
+    def unplug(self, name: str, *, on: bool = True) -> None:
+        """The camera is gone: its stream ends, and it is not listed any more."""
+        self._change(name, unplugged=on)
+        with self._changed:
+            clients = [client for client, wish in self._watching.items() if wish is not None and wish.camera == name]
+        for client in clients if on else ():
+            _hang_up(client)
 
     def delay(self, name: str, seconds: float) -> None:
         """The camera sends frames that are so old already, up to 2 s, under new numbers. Raises InputError above."""
@@ -141,17 +149,9 @@ class FrameServer:
             raise InputError(f"a delay of {seconds:g} s", cure=f"from 0 to {LONGEST_DELAY_S:g} s")
         self._change(name, delay_s=seconds)
 
-    def unplug(self, name: str) -> None:
-        """The camera is gone: its stream ends, and it is not listed any more."""
-        self._change(name, unplugged=True)
-        with self._changed:
-            clients = [client for client, wish in self._watching.items() if wish is not None and wish.camera == name]
-        for client in clients:
-            _hang_up(client)
-
-    def plug_into_usb_2(self, name: str) -> None:
+    def plug_into_usb_2(self, name: str, *, on: bool = True) -> None:
         """From its next connection on, the camera says that it hangs on a USB 2 port."""
-        self._change(name, usb="2.1")
+        self._change(name, usb="2.1" if on else USB)
 
     def restore(self, name: str) -> None:
         """Ends whatever was wrong with the camera on purpose."""
