@@ -126,3 +126,9 @@ def make_camera(library: Any) -> Iterator[Callable[..., Any]]:
     yield make
     for camera in made:
         camera.close()
+
+
+@pytest.fixture
+def loopback() -> str:
+    """An address that nobody else is likely to use."""
+    return loopback_address()
