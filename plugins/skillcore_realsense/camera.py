@@ -17,7 +17,7 @@ from skillcore.errors import DeviceError, StaleFrameError
 from skillcore.interfaces import Camera, Clock
 from skillcore.types import Frame, Image, Intrinsics
 from skillcore_realsense.options import RealSenseOptions
-from skillcore_realsense.stream import FIRST_FRAME_S, Arrival, Stream, Trouble
+from skillcore_realsense.stream import FIRST_FRAME_S, Arrival, Stream
 
 ANSWER_S = 0.45
 """`read` answers within this, with a frame or with what is wrong."""

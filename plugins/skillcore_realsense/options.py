@@ -79,7 +79,7 @@ class RealSenseOptions(StrictModel):
         if not self.serial:
             if self.play_from is not None:
                 return []
-            cure = "write the number on the camera, in quotes; given a wrong one, `skill cell check` lists what is connected"
+            cure = "write the number on the camera, in quotes; given a wrong one, `skill cell check` lists all"
             return [("serial", "is missing", cure)]
         if not self.serial.startswith("twin-"):
             return []

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skillcore.errors import DeviceError, SkillcoreError, StorageError, suggest
+from skillcore.errors import DeviceError, suggest
 from skillcore.interfaces import Clock
 from skillcore_realsense.devices import (
     Connected,
@@ -166,11 +166,11 @@ class Stream:
             return True
         return False
 
-    def _start_and_watch(self) -> SkillcoreError | None:
+    def _start_and_watch(self) -> DeviceError | None:
         """Runs the stream until it stands still or is to end. Returns what went wrong."""
         try:
             opened = self._open()
-        except SkillcoreError as error:
+        except DeviceError as error:
             return error
         try:
             silence = self._watch(opened)
@@ -195,7 +195,7 @@ class Stream:
         raise not_connected(serial, [port for port, _ in found])
 
     def _open(self) -> _Opened:
-        """Starts the pipeline. Raises DeviceError and StorageError."""
+        """Starts the pipeline. Raises DeviceError."""
         rs, options = self._rs, self._options
         config, pipeline = rs.config(), rs.pipeline(self._context)
         if options.play_from is not None:
@@ -249,12 +249,12 @@ class Stream:
         return port, device
 
     def _new_file(self, folder: Path, port: Connected) -> Path:
-        """A name that no recording has yet. Raises StorageError."""
+        """A name that no recording has yet. Raises DeviceError."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             cure = "give a folder that can be written to"
-            raise StorageError(f"record_to: {folder}: {error.strerror}", cure=cure) from error
+            raise DeviceError(f"record_to: {folder}: {error.strerror}", cure=cure) from error
         words = re.sub(r"[^A-Za-z0-9._-]", "_", f"{self._camera}-{port.serial}")
         while True:
             self._files += 1

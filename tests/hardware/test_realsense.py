@@ -47,6 +47,13 @@ class TestRealCameraWithDepth(CameraContract):
         return make_camera(depth=True)
 
 
+def read_for(camera: Camera, seconds: float) -> None:
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        camera.read(0.2)
+        time.sleep(0.01)
+
+
 def test_a_wrong_serial_is_answered_within_a_second_with_the_right_one() -> None:
     began = time.monotonic()
     with pytest.raises(DeviceError, match=SERIAL):
@@ -98,9 +105,7 @@ def test_pulling_the_cable_is_told_and_plugging_in_brings_it_back() -> None:
     print("\npull the cable out now", flush=True)
     try:
         with pytest.raises(StaleFrameError, match="no longer connected"):
-            for _ in range(3000):
-                camera.read(0.2)
-                time.sleep(0.01)
+            read_for(camera, 60.0)
         print("plug it in again", flush=True)
         until_s = time.monotonic() + 60.0
         while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,16 @@ import numpy as np
 import pytest
 
 from skillcore.clock import WallClock
-from skillcore.errors import DeviceError, StaleFrameError, StorageError
+from skillcore.errors import DeviceError, StaleFrameError
 from skillcore.interfaces import Camera
 from skillcore.types import Frame
 
 VIEW = {"crop": {"left_px": 192, "top_px": 112, "width_px": 256, "height_px": 256}, "resize_px": (64, 64)}
 
 
-def watch(camera: Camera, seconds: float) -> list[Frame]:
+def watch(camera: Camera, seconds: float, into: list[Frame] | None = None) -> list[Frame]:
     """Every frame that can be got within a time."""
-    frames: list[Frame] = []
+    frames = [] if into is None else into
     until_s = time.monotonic() + seconds
     while time.monotonic() < until_s:
         frame = camera.read(0.2)
@@ -60,9 +61,9 @@ def test_what_was_recorded_is_played(
         np.testing.assert_array_equal(frame.image, original.image)
         np.testing.assert_array_equal(frame.depth_m, original.depth_m)
     # It is played as fast as it was recorded, again and again, with young frames and growing numbers.
-    assert all(first.sequence < second.sequence for first, second in zip(played, played[1:], strict=False))
+    assert all(first.sequence < second.sequence for first, second in pairwise(played))
     seeds = [drawing.seed_of(frame.image) for frame in played]
-    rise = next((index for index, pair in enumerate(zip(seeds, seeds[1:], strict=False)) if pair[1] < pair[0]), 0)
+    rise = next((index for index, pair in enumerate(pairwise(seeds)) if pair[1] < pair[0]), 0)
     spent = (seeds[rise] - seeds[0]) / 2 / 30.0
     assert 0.2 < spent < 1.5, "the recording began anew within the time it was watched"
     assert -0.05 < clock.now_s() - played[-1].time_s < time.monotonic() - began
@@ -103,12 +104,10 @@ def test_a_gap_is_played_as_a_gap(
     monkeypatch.setattr("skillcore_realsense.stream.STALL_S", 0.4)
     player = make_camera("", play_from=next(tmp_path.iterdir()))
     player.connect()
-    before = player.read(0.2).sequence
     until_s = time.monotonic() + 20.0
+    before: list[Frame] = []
     with pytest.raises(StaleFrameError, match="the recording has a gap here") as told:
-        while time.monotonic() < until_s:
-            before = player.read(0.2).sequence
-            time.sleep(0.02)
+        watch(player, 20.0, before)
     assert "played on by itself" in told.value.cure
     while True:
         assert time.monotonic() < until_s
@@ -117,7 +116,7 @@ def test_a_gap_is_played_as_a_gap(
             break
         except StaleFrameError:
             continue
-    assert after > before + 15, (
+    assert after > before[-1].sequence + 15, (
         "it goes on behind the gap, where the camera's numbers had gone on; it does not begin anew"
     )
     assert player.restarts == 0
@@ -135,5 +134,5 @@ def test_what_cannot_be_played_is_told(make_camera: Callable[..., Any], tmp_path
 
 def test_a_folder_that_cannot_be_made_is_told(twin: Any, make_camera: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises((StorageError, DeviceError), match="record_to: .*file"):
+    with pytest.raises(DeviceError, match=r"record_to: .*file"):
         make_camera(twin.serial(), record_to=tmp_path / "file" / "folder").connect()
