@@ -56,9 +56,9 @@ class RealSenseCamera(Camera):
         if stream.latest is None:
             self.close()
             if trouble is not None:
-                raise DeviceError(f"camera {self._name}: {trouble.what}", cure=trouble.cure)
-            what = f"camera {self._name}: the vendor's library does not answer"
-            raise DeviceError(what, cure="unplug the camera and plug it in again, and start this program anew")
+                raise DeviceError(trouble.what, cure=trouble.cure)
+            cure = "unplug the camera and plug it in again, and start this program anew"
+            raise DeviceError("the vendor's library does not answer", cure=cure)
         self._intrinsics = self._intrinsics_of(profile)
         if self._options.depth:
             # Where both are one imager there is nothing to align, and rounding would tear lines of holes.

@@ -2,7 +2,7 @@
 
 The protocol is written down in `skillcore_realsense/wire.py`, which has the camera's side of it.
 
-    server = FrameServer(world.frames, address="127.0.0.2")
+    server = FrameServer(("left", "right"), world.frame, address="127.0.0.2")
     server.start()
     server.freeze("left"); server.unplug("left"); server.delay("left", 1.0); server.restore("left")
     server.close()
@@ -20,7 +20,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -45,6 +45,8 @@ SEND_S = 1.0
 """How long a client may take to receive a frame."""
 MOST_CLIENTS = 16
 LONGEST_DELAY_S = 2.0
+LONGEST_LAG_S = 0.1
+"""What drawing has missed by more than this, because the world was slow, is not made up for."""
 DEPTH_UNITS_IN_M = 10000.0
 
 
@@ -71,29 +73,29 @@ class _State:
     unplugged: bool = False
     delay_s: float = 0.0
     usb: str = USB
+    number: int = 0
     pictures: deque[_Picture] = field(default_factory=lambda: deque(maxlen=int(LONGEST_DELAY_S * max(RATES_HZ)) + 1))
 
 
 class FrameServer:
     """Draws while somebody looks, at the highest rate that was asked for, and streams to all who asked.
 
-    newest: returns what each camera sees now, by name, always the same cameras; called from a thread of the server.
+    names: of the cameras. newest: returns what the camera of that name sees now; called from a thread of the server,
+    for one camera at a time and evenly spread, so that a world that it locks is locked for short times only.
     The frames' own times and numbers are those of a simulated clock: what is sent is timed by the Unix clock and
     numbered here. If `newest` raises, the cameras stand still, and `failure` says why.
     """
 
-    def __init__(self, newest: Callable[[], Mapping[str, Frame]], *, address: str = "127.0.0.2") -> None:
+    def __init__(self, names: Sequence[str], newest: Callable[[str], Frame], *, address: str = "127.0.0.2") -> None:
         self._newest = newest
         self.address = address
         self.failure = ""
-        frames = newest()
-        self._cards = {name: _card(name, frame) for name, frame in frames.items()}
-        self._states = {name: _State() for name in frames}
+        self._cards = {name: _card(name, newest(name)) for name in names}
+        self._states = {name: _State() for name in names}
         self._watching: dict[socket.socket, Request | None] = {}
         self._changed = threading.Condition()
         self._listener: socket.socket | None = None
         self._threads: list[threading.Thread] = []
-        self._number = 0
 
     def start(self) -> None:
         """Begins to listen. Raises DeviceError if the address cannot be used."""
@@ -234,10 +236,10 @@ class FrameServer:
                 if state.unplugged:
                     return
                 picture = None if state.frozen else _newest_of(state)
-                if picture is None or self._number == last:
+                if picture is None or state.number == last:
                     self._changed.wait(0.1)
                     continue
-                last = self._number
+                last = state.number
             # Drawing goes at the highest rate asked for; whoever asked for less gets every second picture or so.
             if time.monotonic() < due_s:
                 continue
@@ -247,30 +249,34 @@ class FrameServer:
                 client.sendall(picture.depth)
 
     def _draw(self) -> None:
-        """Draws all cameras as long as anybody watches one."""
+        """Draws each camera that somebody watches, one after the other."""
         next_s = time.monotonic()
         while self._listener is not None:
             with self._changed:
-                rates = [wish.rate_hz for wish in self._watching.values() if wish is not None]
-                if not rates:
+                wishes = [wish for wish in self._watching.values() if wish is not None]
+                if not wishes:
                     self._changed.wait(0.5)
                     next_s = time.monotonic()
                     continue
-            time_s = time.time()
-            try:
-                frames = self._newest()
-            except Exception as error:  # noqa: BLE001 - whatever the world raises, its cameras stand still
-                self.failure = f"{type(error).__name__}: {error}"
-                time.sleep(0.1)
-                continue
-            self.failure = ""
-            with self._changed:
-                self._number += 1
-                for name, state in self._states.items():
-                    state.pictures.append(_picture(time_s, frames[name]))
-                self._changed.notify_all()
-            next_s = max(next_s + 1.0 / max(rates), time.monotonic() - 0.1)
-            time.sleep(max(0.0, next_s - time.monotonic()))
+            watched = sorted({wish.camera for wish in wishes})
+            period_s = 1.0 / (max(wish.rate_hz for wish in wishes) * len(watched))
+            for name in watched:
+                self._draw_one(name)
+                next_s = max(next_s + period_s, time.monotonic() - LONGEST_LAG_S)
+                time.sleep(max(0.0, next_s - time.monotonic()))
+
+    def _draw_one(self, name: str) -> None:
+        time_s = time.time()
+        try:
+            picture = _picture(time_s, self._newest(name))
+        except Exception as error:  # noqa: BLE001 - whatever the world raises, its cameras stand still
+            self.failure = f"{type(error).__name__}: {error}"
+            return
+        self.failure = ""
+        with self._changed:
+            self._states[name].pictures.append(picture)
+            self._states[name].number += 1
+            self._changed.notify_all()
 
 
 def _card(name: str, frame: Frame) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from skillcore_twin.frames import FrameServer
 
 SIZE_PX = 64
 SEED_BYTES = 4
+CAMERAS = ("left", "right")
 INTRINSICS = Intrinsics(SIZE_PX, SIZE_PX, 106.0, 107.0, 32.0, 31.0)
 DEPTH_M = 0.075
 
@@ -39,18 +40,18 @@ class Drawing:
     """What the server's world looks like. Odd seeds are the left camera's."""
 
     def __init__(self) -> None:
-        self.drawn = 0
+        self.drawn = {"left": 0, "right": 0}
 
-    def frames(self) -> dict[str, Frame]:
-        self.drawn += 1
+    def frame(self, name: str) -> Frame:
+        self.drawn[name] += 1
         depth = np.full((SIZE_PX, SIZE_PX), DEPTH_M, np.float32)
         depth[:, :8] = 0.0
-        seeds = {"left": 2 * self.drawn + 1, "right": 2 * self.drawn}
-        return {name: Frame(picture(seed), depth, INTRINSICS, 0.0, self.drawn) for name, seed in seeds.items()}
+        image = picture(2 * self.drawn[name] + (1 if name == "left" else 0))
+        return Frame(image, depth, INTRINSICS, 0.0, self.drawn[name])
 
 
 def main() -> None:
-    server = FrameServer(Drawing().frames, address=sys.argv[1])
+    server = FrameServer(CAMERAS, Drawing().frame, address=sys.argv[1])
     server.start()
     print("ok", flush=True)
     for line in sys.stdin:

@@ -173,7 +173,7 @@ def test_a_camera_without_frames_does_not_open(
     twin.tell("freeze", "left")
     camera = make_camera(twin.serial())
     began = time.monotonic()
-    with pytest.raises(DeviceError, match=r"camera left: .* delivers no frames"):
+    with pytest.raises(DeviceError, match="delivers no frames"):
         camera.connect()
     assert time.monotonic() - began < PATIENT_S
     twin.tell("restore", "left")

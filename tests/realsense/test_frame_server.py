@@ -25,7 +25,7 @@ class World:
         self.size_px, self.drawn, self.broken = size_px, 0, False
         self.lock = threading.Lock()
 
-    def frames(self) -> dict[str, Frame]:
+    def frame(self, name: str) -> Frame:
         with self.lock:
             if self.broken:
                 raise ValueError("the world has ended")
@@ -33,9 +33,7 @@ class World:
             size = self.size_px
             image = np.full((size, size, 3), self.drawn % 256, np.uint8)
             depth = np.full((size, size), 0.0801, np.float32)
-            return {
-                name: Frame(image, depth, Intrinsics(size, size, 100.0, 100.0, 32.0, 32.0), 0.0, 1) for name in "ab"
-            }
+            return Frame(image, depth, Intrinsics(size, size, 100.0, 100.0, 32.0, 32.0), 0.0, 1)
 
 
 class Client:
@@ -70,7 +68,7 @@ def world() -> World:
 
 @pytest.fixture
 def server(world: World, loopback: str) -> Iterator[FrameServer]:
-    server = FrameServer(world.frames, address=loopback)
+    server = FrameServer("ab", world.frame, address=loopback)
     server.start()
     yield server
     server.close()
@@ -110,7 +108,7 @@ def test_it_streams_what_the_world_draws(connect: Callable[[], Client]) -> None:
 def test_it_draws_only_while_somebody_looks(world: World, connect: Callable[[], Client]) -> None:
     time.sleep(0.3)
     idle = world.drawn
-    assert idle == 1  # to know how large its pictures are
+    assert idle == 2  # to know how large its pictures are
     client = connect()
     time.sleep(0.3)
     assert world.drawn == idle
@@ -224,11 +222,11 @@ def test_there_is_a_limit_to_clients(connect: Callable[[], Client]) -> None:
 
 def test_two_twins_need_two_addresses(server: FrameServer, world: World) -> None:
     with pytest.raises(DeviceError, match=f"frames cannot be served at {server.address}, port {PORT}") as told:
-        FrameServer(world.frames, address=server.address).start()
+        FrameServer("ab", world.frame, address=server.address).start()
     assert "loopback address of its own" in told.value.cure
 
 
 def test_pictures_too_large_for_the_camera_are_refused() -> None:
     with pytest.raises(DeviceError, match="camera a draws 512x512"):
-        FrameServer(World(512).frames)
-    assert FrameServer(World(480).frames).faults() == {"a": [], "b": []}
+        FrameServer("ab", World(512).frame)
+    assert FrameServer("ab", World(480).frame).faults() == {"a": [], "b": []}
