@@ -6,7 +6,7 @@ import ctypes
 import importlib
 from typing import Any
 
-REQUIRES = "pip install 'skillcore[realsense]'   (pyrealsense2 and libusb-package)"
+REQUIRES = "pip install 'pyrealsense2>=2.58,<3' libusb-package"
 
 
 def load() -> Any:

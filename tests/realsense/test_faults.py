@@ -106,12 +106,16 @@ def test_a_twin_that_is_killed_and_started_again(own_twin: Callable[..., Any], m
     twin = own_twin()
     camera = make_camera(twin.serial())
     camera.connect()
+    time.sleep(1.0)
+    before = camera.read(0.2)
     twin.process.kill()
     error, after_s = until_it_fails(camera)
     assert after_s < SOON_S
     assert "no longer connected" in error.what
     own_twin(twin.address)
-    until_it_delivers(camera)
+    after = until_it_delivers(camera)
+    assert after.sequence > before.sequence  # though the new one counts from the beginning
+    assert after.time_s > before.time_s
 
 
 def test_a_twin_that_hangs(own_twin: Callable[..., Any], make_camera: Callable[..., Any]) -> None:

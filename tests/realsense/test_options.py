@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from skillcore.errors import ConfigError, DeviceError, PluginError
 from skillcore.parts import Context
 from skillcore.plugins import Registry
 from skillcore_realsense import plugin
-from skillcore_realsense.options import RealSenseOptions
+from skillcore_realsense.options import Crop, RealSenseOptions
 
 
 def fault_of(**options: Any) -> str:
@@ -135,6 +136,13 @@ def test_exposure_and_white_balance_are_locked_in_the_camera(twin: Any, library:
     assert (free["enable_auto_exposure"], free["enable_auto_white_balance"]) == (1.0, 1.0)
 
 
+def test_every_option_is_described() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "first_cell.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    names = [*RealSenseOptions.model_fields, *Crop.model_fields]
+    assert [name for name in names if not any(f"`{name}`" in row for row in rows)] == []
+
+
 # --- the part ----------------------------------------------------------------------------------------------------
 
 
@@ -144,7 +152,7 @@ def test_without_the_library_the_answer_is_a_pip_command(monkeypatch: pytest.Mon
     with pytest.raises(PluginError) as told:
         registry.make("cameras", "realsense", {"serial": "1"}, Context(name="left"))
     assert "needs the Python module 'pyrealsense2'" in told.value.what
-    assert "pip install 'skillcore[realsense]'" in told.value.cure
+    assert told.value.cure == "pip install 'pyrealsense2>=2.58,<3' libusb-package"
 
 
 def test_the_system_s_own_libusb_does_as_well(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
