@@ -148,7 +148,6 @@ class Stream:
             if self._await_plugged_in():
                 starts.append(time.monotonic())
                 self.restarts += 1
-                self._numbers.restart()
                 trouble = self._start_and_watch()
 
     def _tell(self, what: str, cure: str, *, gave_up: bool) -> None:

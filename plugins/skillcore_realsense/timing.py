@@ -44,12 +44,8 @@ class FrameNumbers:
         self._last = -1
 
     def sequence(self, number: int) -> int:
-        """What the frame with this number of the camera's is called here."""
-        if self._base + number < self._last:
+        """What a new frame with this number of the camera's is called here."""
+        if self._base + number <= self._last:
             self._base = self._last + 1 - number
         self._last = self._base + number
         return self._last
-
-    def restart(self) -> None:
-        """The stream begins anew: what comes next is later than all that was, whatever its number."""
-        self._base = self._last + 1
