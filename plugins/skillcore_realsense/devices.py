@@ -101,10 +101,10 @@ def seen_by_the_kernel(usb_devices: Path = USB_DEVICES) -> list[str]:
     return names
 
 
-def start_failure(error: Exception, camera: Connected) -> DeviceError:
-    """What a stream that did not start means."""
+def stream_failure(error: Exception, camera: Connected) -> DeviceError:
+    """What it means that a stream did not start, or that the library ended it."""
     said = " ".join(str(error).split())
-    what = f"the stream of {camera} does not start: {said}"
+    what = f"the stream of {camera} does not run: {said}"
     if any(word in said.lower() for word in BUSY_WORDS):
         cure = "another process holds it: end realsense-viewer and other programs that use it, then try again"
     elif camera.on_slow_port:

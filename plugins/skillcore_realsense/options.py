@@ -53,7 +53,7 @@ class RealSenseOptions(StrictModel):
     exposure_s: Literal["auto"] | Annotated[float, TIME.within(1e-5, 0.2)] = "auto"
     white_balance_k: Literal["auto"] | Annotated[int, Field(ge=1000, le=20000)] = "auto"
     max_age_s: Annotated[float, TIME.within(0.05, 2.0)] = 0.2
-    restarts: Annotated[int, Field(ge=0, le=20)] = 3
+    restarts: Annotated[int, Field(ge=0, le=10)] = 3
     record_to: Path | None = None
     play_from: Path | None = None
 

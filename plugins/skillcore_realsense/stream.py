@@ -25,13 +25,13 @@ from skillcore_realsense.devices import (
     misfits,
     not_connected,
     set_light,
-    start_failure,
+    stream_failure,
 )
 from skillcore_realsense.options import RealSenseOptions
 from skillcore_realsense.software import SoftwareCamera, plug_in
 from skillcore_realsense.timing import FrameClock, FrameNumbers
 
-STALL_S = 0.4
+STALL_S = 0.35
 """A stream without a new, young frame for so long stands still."""
 FIRST_FRAME_S = 5.0
 """How long a camera may take to deliver its first frame."""
@@ -99,7 +99,7 @@ class Stream:
         self._software: SoftwareCamera | None = None
         self._times, self._numbers = FrameClock(), FrameNumbers()
         self._files = 0
-        self._listed = True
+        self._starts: deque[float] = deque()
         self._thread = threading.Thread(target=self._run, name=f"camera {name}", daemon=True)
 
     def start(self) -> None:
@@ -128,27 +128,47 @@ class Stream:
 
     def _keep_running(self) -> None:
         self._context = self._rs.context()
-        starts: deque[float] = deque()
-        trouble = self._start_and_watch()
-        while trouble is not None and not self._ending.is_set():
-            if self.profile is None:  # it has never run: whoever connects is told, and decides
-                self._tell(trouble.what, trouble.cure, gave_up=True)
-                return
-            now = time.monotonic()
-            while starts and now - starts[0] > RESTART_WINDOW_S:
-                starts.popleft()
-            if len(starts) >= self._options.restarts:
-                often = (
-                    f"{len(starts)} restarts within {RESTART_WINDOW_S:g} s did not help" if starts else "restarts: 0"
-                )
-                self._tell(f"{trouble.what} ({often})", trouble.cure, gave_up=True)
-                return
-            again = f"; restart {len(starts) + 1} of {self._options.restarts} is under way" if self._listed else ""
-            self._tell(trouble.what + again, trouble.cure, gave_up=False)
-            if self._await_plugged_in():
-                starts.append(time.monotonic())
-                self.restarts += 1
-                trouble = self._start_and_watch()
+        while self._start_and_watch() and self._await_plugged_in():
+            self._starts.append(time.monotonic())
+            self.restarts += 1
+
+    def _start_and_watch(self) -> bool:
+        """Runs the stream until it stands still or is to end, and tells what is wrong. Whether to start it again."""
+        try:
+            opened = self._open()
+        except DeviceError as error:
+            return self._announce(error, listed=True)
+        try:
+            silence = self._watch(opened)
+            # Told before it is stopped: that may take long, if the camera does not answer any more.
+            return silence is not None and self._announce(*self._diagnosis(silence))
+        except RuntimeError as error:
+            return self._announce(stream_failure(error, opened.port), listed=True)
+        finally:
+            # Also a stream that is broken must be stopped, or the camera stays claimed and dead for the next process.
+            with contextlib.suppress(RuntimeError):  # it has ended by itself: the device is gone
+                opened.pipeline.stop()
+
+    def _announce(self, error: DeviceError, listed: bool) -> bool:
+        """Tells why there is no picture, and whether the stream is started again, which is returned.
+
+        listed: whether the camera is still connected; if not, it is looked for first.
+        """
+        if self._ending.is_set():
+            return False
+        if self.profile is None:  # it has never run: whoever connects is told, and decides
+            self._tell(error.what, error.cure, gave_up=True)
+            return False
+        while self._starts and time.monotonic() - self._starts[0] > RESTART_WINDOW_S:
+            self._starts.popleft()
+        done, allowed = len(self._starts), self._options.restarts
+        if done >= allowed:
+            often = f"{done} restarts within {RESTART_WINDOW_S:g} s did not help" if done else "restarts: 0"
+            self._tell(f"{error.what} ({often})", error.cure, gave_up=True)
+            return False
+        again = f"; restart {done + 1} of {allowed} is under way" if listed else ""
+        self._tell(error.what + again, error.cure, gave_up=False)
+        return True
 
     def _tell(self, what: str, cure: str, *, gave_up: bool) -> None:
         with self.changed:
@@ -158,26 +178,10 @@ class Stream:
     def _await_plugged_in(self) -> bool:
         """Waits until the camera is listed; whether it is, rather than that the stream is to end."""
         while not self._ending.wait(LOOK_AGAIN_S):
-            try:
+            with contextlib.suppress(DeviceError, RuntimeError):
                 self._find()
-            except DeviceError:
-                continue
-            return True
+                return True
         return False
-
-    def _start_and_watch(self) -> DeviceError | None:
-        """Runs the stream until it stands still or is to end. Returns what went wrong."""
-        try:
-            opened = self._open()
-        except DeviceError as error:
-            return error
-        try:
-            silence = self._watch(opened)
-        finally:
-            # Also a stream that is broken must be stopped, or the camera stays claimed and dead for the next process.
-            self._stop_pipeline(opened.pipeline)
-        del opened
-        return None if silence is None else self._diagnosis(silence)
 
     def _find(self) -> tuple[Connected, Any]:
         """The camera's device. Raises DeviceError that lists what is connected."""
@@ -202,30 +206,36 @@ class Stream:
         else:
             port, device = self._find()
             config.enable_device(port.serial)
-        wrong = misfits(rs, device, options)
-        if wrong:
-            lines = [f"{each.field}: {each.reason}\n  -> {each.cure}" for each in wrong]
-            raise DeviceError(f"{port} cannot do what the cell file asks of camera {self._camera}\n" + "\n".join(lines))
-        del device
+        try:
+            wrong = misfits(rs, device, options)
+            del device
+            if wrong:
+                lines = "\n".join(f"{each.field}: {each.reason}\n  -> {each.cure}" for each in wrong)
+                raise DeviceError(f"{port} cannot do what the cell file asks of camera {self._camera}\n{lines}")
+            profile = self._start(config, pipeline, port)
+            return _Opened(pipeline, profile, profile.get_device(), port)
+        except RuntimeError as error:
+            raise stream_failure(error, port) from error
+
+    def _start(self, config: Any, pipeline: Any, port: Connected) -> Any:
+        """Starts a pipeline with the streams of the options. Raises DeviceError, and RuntimeError as the library."""
+        rs, options = self._rs, self._options
         rate = round(options.rate_hz)
         config.enable_stream(rs.stream.color, *options.size_px, rs.format.rgb8, rate)
         if options.depth:
             config.enable_stream(rs.stream.depth, *(options.depth_size_px or options.size_px), rs.format.z16, rate)
         # Starting what can't be started holds up the whole process for 15 s; asking first takes no time.
         if not config.can_resolve(rs.pipeline_wrapper(pipeline)):
-            raise start_failure(RuntimeError("these streams do not run together"), port)
+            raise RuntimeError("these streams do not run together")
         if options.record_to is not None:
             config.enable_record_to_file(str(self._new_file(options.record_to, port)))
-        try:
-            profile = pipeline.start(config)
-        except RuntimeError as error:
-            raise start_failure(error, port) from error
+        profile = pipeline.start(config)
         try:
             set_light(rs, profile.get_device(), options)
-        except RuntimeError as error:
-            self._stop_pipeline(pipeline)
-            raise start_failure(error, port) from error
-        return _Opened(pipeline, profile, profile.get_device(), port)
+        except RuntimeError:
+            pipeline.stop()
+            raise
+        return profile
 
     def _load(self, file: Path, config: Any, pipeline: Any) -> tuple[Connected, Any]:
         """The device in a recording. Raises DeviceError."""
@@ -299,20 +309,15 @@ class Stream:
             self.latest, self.trouble, self.profile = arrival, None, profile
             self.changed.notify_all()
 
-    def _stop_pipeline(self, pipeline: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # it has ended by itself: the device is gone
-            pipeline.stop()
-
-    def _diagnosis(self, silence: _Silence) -> DeviceError:
-        """What a silence means."""
+    def _diagnosis(self, silence: _Silence) -> tuple[DeviceError, bool]:
+        """What a silence means, and whether the camera is still connected."""
         if self._options.play_from is not None:
-            return DeviceError("the recording holds no frames", cure="see what is in it with realsense-viewer")
-        if self._software is not None and not self._software.alive:
-            self._software.unplug()  # lets go of the device
-        listed = [port for port, _ in connected(self._rs, self._context)]
-        port = next((port for port in listed if port.serial == self._options.serial), None)
-        self._listed = port is not None
-        what, cure = likely_cause(self._options.serial, port, late_s=silence.late_s, still=silence.still)
-        if self._software is not None and self._software.why_gone:
-            what += f" ({self._software.why_gone})"
-        return DeviceError(what, cure=cure)
+            return DeviceError("the recording holds no frames", cure="see what is in it with realsense-viewer"), True
+        serial, software = self._options.serial, self._software
+        # A software device that is gone is listed as long as the pipeline has it.
+        listed = connected(self._rs, self._context) if software is None or software.alive else []
+        port = next((port for port, _ in listed if port.serial == serial), None)
+        what, cure = likely_cause(serial, port, late_s=silence.late_s, still=silence.still)
+        if software is not None and software.why_gone:
+            what += f" ({software.why_gone})"
+        return DeviceError(what, cure=cure), port is not None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from skillcore_realsense.devices import Connected, likely_cause, not_connected, seen_by_the_kernel, start_failure
+from skillcore_realsense.devices import Connected, likely_cause, not_connected, seen_by_the_kernel, stream_failure
 
 D405 = Connected("Intel RealSense D405", "128422271234", "3.2")
 SLOW = Connected("Intel RealSense D435", "843112071111", "2.1")
@@ -57,7 +57,7 @@ def test_no_usb_bus_at_all(tmp_path: Path) -> None:
     ],
 )
 def test_a_stream_that_does_not_start(port: Connected, said: str, cure: str) -> None:
-    error = start_failure(RuntimeError(said), port)
+    error = stream_failure(RuntimeError(said), port)
     assert port.serial in error.what
     assert said in error.what
     assert cure in error.cure

@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 
+from skillcore.clock import WallClock
 from skillcore.errors import DeviceError, StaleFrameError
 from skillcore.interfaces import Camera
 from skillcore.types import Frame
+from skillcore_realsense.camera import RealSenseCamera
+from skillcore_realsense.options import RealSenseOptions
 
 SOON_S = 5.0
 """Ten times what is promised, since this may run beside anything."""
@@ -158,6 +161,44 @@ def test_no_restart_where_none_is_allowed(twin: Any, make_camera: Callable[..., 
     time.sleep(0.5)
     assert "(restarts: 0)" in until_it_fails(camera)[0].what
     assert camera.restarts == 0
+
+
+def test_a_stream_that_the_library_ends_is_started_again(twin: Any, library: Any) -> None:
+    class Flaky(library.pipeline):  # type: ignore[misc]
+        """Fails once."""
+
+        failed = False
+
+        def try_wait_for_frames(self, timeout_ms: int) -> Any:
+            if camera.is_read and not Flaky.failed:
+                Flaky.failed = True
+                raise RuntimeError("Device disconnected. Failed to reconnect")
+            return super().try_wait_for_frames(timeout_ms)
+
+    class Library:
+        """The vendor's, with that pipeline."""
+
+        pipeline = Flaky
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(library, name)
+
+    class Once(RealSenseCamera):
+        is_read = False
+
+    camera = Once(Library(), RealSenseOptions(serial=twin.serial()), WallClock(), name="left")
+    try:
+        camera.connect()
+        before = camera.read(0.2)
+        camera.is_read = True
+        until_s = time.monotonic() + PATIENT_S
+        while camera.restarts == 0:
+            assert time.monotonic() < until_s
+            until_it_delivers(camera)
+        assert until_it_delivers(camera).sequence > before.sequence
+        assert camera.restarts == 1
+    finally:
+        camera.close()
 
 
 def test_a_usb_2_port_is_named(twin: Any, make_camera: Callable[..., Any]) -> None:
