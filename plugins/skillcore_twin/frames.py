@@ -22,7 +22,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -45,9 +46,19 @@ SEND_S = 1.0
 """How long a client may take to receive a frame."""
 MOST_CLIENTS = 16
 LONGEST_DELAY_S = 2.0
+LATE_S = 1.0
+"""How late frames come if that is caused by name."""
 LONGEST_LAG_S = 0.1
 """What drawing has missed by more than this, because the world was slow, is not made up for."""
 DEPTH_UNITS_IN_M = 10000.0
+
+
+class CameraFault(NamedTuple):
+    """A fault that a camera can have on purpose: what happens, and how it begins and ends."""
+
+    summary: str
+    begin: Callable[[], None]
+    end: Callable[[], None]
 
 
 class Request(StrictModel):
@@ -158,6 +169,34 @@ class FrameServer:
     def restore(self, name: str) -> None:
         """Ends whatever was wrong with the camera on purpose."""
         self._change(name, frozen=False, unplugged=False, delay_s=0.0, usb=USB)
+
+    def known_faults(self) -> dict[str, CameraFault]:
+        """Every fault of every camera, by a name such as `left_frozen`, for a list of faults that a twin can have."""
+        found: dict[str, CameraFault] = {}
+        for name in self._states:
+            found |= {
+                f"{name}_frozen": CameraFault(
+                    f"camera {name} is connected and sends nothing",
+                    partial(self.freeze, name),
+                    partial(self.freeze, name, on=False),
+                ),
+                f"{name}_unplugged": CameraFault(
+                    f"the cable of camera {name} is out",
+                    partial(self.unplug, name),
+                    partial(self.unplug, name, on=False),
+                ),
+                f"{name}_late": CameraFault(
+                    f"the frames of camera {name} come {LATE_S:g} s late",
+                    partial(self.delay, name, LATE_S),
+                    partial(self.delay, name, 0.0),
+                ),
+                f"{name}_usb2": CameraFault(
+                    f"camera {name} hangs on a USB 2 port, from its next connection on",
+                    partial(self.plug_into_usb_2, name),
+                    partial(self.plug_into_usb_2, name, on=False),
+                ),
+            }
+        return found
 
     def faults(self) -> dict[str, list[str]]:
         """What is wrong on purpose, by camera; nothing for a camera that is well."""

@@ -174,6 +174,19 @@ def test_faults_are_told_and_end(server: FrameServer, connect: Callable[[], Clie
         server.delay("a", 60.0)
 
 
+def test_every_fault_begins_and_ends_by_its_name(server: FrameServer) -> None:
+    known = server.known_faults()
+    assert set(known) == {f"{name}_{what}" for name in "ab" for what in ("frozen", "unplugged", "late", "usb2")}
+    assert len({fault.summary for fault in known.values()}) == len(known)
+    told = {"frozen": "frozen", "unplugged": "unplugged", "late": "delayed by 1 s", "usb2": "on USB 2"}
+    for name, fault in known.items():
+        camera, _, what = name.partition("_")
+        fault.begin()
+        assert server.faults() == {"a": [], "b": [], camera: [told[what]]}
+        fault.end()
+        assert server.faults() == {"a": [], "b": []}
+
+
 def test_an_unplugged_camera_hangs_up(server: FrameServer, connect: Callable[[], Client]) -> None:
     gone, other = connect(), connect()
     gone.ask("a")
