@@ -1,0 +1,1 @@
+"""Intel RealSense cameras, real ones and those of a twin."""
