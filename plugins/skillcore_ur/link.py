@@ -1,0 +1,176 @@
+"""The connection to a controller through ur_rtde's clients: readings, commands one at a time, and letting go of it.
+
+ur_rtde's clients may hang when a network does: they wait without end in places. So commands are given under a lock
+that nobody waits for without end, and a client that will not close is left behind in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skillcore.errors import ArmFaultError, DeviceError
+from skillcore.types import Array, Pose
+
+LOCK_S = 1.5
+CLOSE_S = 3.0
+PROGRAM_S = 5.0
+_VARIABLES = [
+    "timestamp",
+    "actual_q",
+    "actual_TCP_pose",
+    "actual_TCP_speed",
+    "actual_TCP_force",
+    "robot_mode",
+    "runtime_state",
+    "safety_status_bits",
+    "target_speed_fraction",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """A packet of the stream. timestamp_s: the controller's. twist, wrench: (6,) in base axes, at the TCP."""
+
+    timestamp_s: float
+    joints_rad: Array
+    tcp_from_base: Pose
+    twist: Array
+    wrench: Array
+    robot_mode: int
+    runtime_state: int
+    safety_bits: int
+    slider: float
+
+
+class Link:
+    """One connection. It is not opened anew: a new one takes its place."""
+
+    def __init__(self, address: str, rate_hz: float) -> None:
+        """Connects, and uploads the control script. Raises DeviceError. Call it after `checks.check_controller`."""
+        from rtde_control import RTDEControlInterface
+        from rtde_receive import RTDEReceiveInterface
+
+        self._lock = threading.Lock()
+        self._closed = False
+        self._newest = 0.0
+        self._seen_s = time.monotonic()
+        self._receive: Any = None
+        self._control: Any = None
+        try:
+            self._receive = RTDEReceiveInterface(address, rate_hz, _VARIABLES)
+            self._control = RTDEControlInterface(address, rate_hz)
+        except (RuntimeError, ValueError) as error:
+            self.close()
+            raise DeviceError(
+                f"the robot at {address} does not take the control program: {error}",
+                cure="see the log on the pendant; no other program may use the robot's RTDE registers",
+            ) from error
+
+    # --- reading ---
+
+    def reading(self) -> Reading:
+        """The newest packet. Raises DeviceError when the connection is gone."""
+        receive = self._receive
+        try:
+            for _ in range(5):
+                stamp = receive.getTimestamp()
+                pose = receive.getActualTCPPose()
+                reading = Reading(
+                    timestamp_s=stamp,
+                    joints_rad=np.array(receive.getActualQ()),
+                    tcp_from_base=Pose.from_rotvec(pose[:3], pose[3:]),
+                    twist=np.array(receive.getActualTCPSpeed()),
+                    wrench=np.array(receive.getActualTCPForce()),
+                    robot_mode=int(receive.getRobotMode()),
+                    runtime_state=int(receive.getRuntimeState()),
+                    safety_bits=int(receive.getSafetyStatusBits()),
+                    slider=float(receive.getTargetSpeedFraction()),
+                )
+                if receive.getTimestamp() == stamp:
+                    break  # all of one packet
+        except (RuntimeError, ValueError) as error:
+            raise DeviceError(f"the robot's stream cannot be read: {error}") from error
+        if stamp != self._newest:
+            self._newest, self._seen_s = stamp, time.monotonic()
+        return reading
+
+    @property
+    def age_s(self) -> float:
+        """How long ago the newest packet was seen first; `reading` must be called often for that."""
+        return time.monotonic() - self._seen_s
+
+    @property
+    def connected(self) -> bool:
+        return not self._closed and bool(self._receive.isConnected()) and bool(self._control.isConnected())
+
+    # --- commanding ---
+
+    @contextmanager
+    def commands(self) -> Iterator[Any]:
+        """ur_rtde's control client, for this thread alone. Raises ArmFaultError when another one hangs in it."""
+        if not self._lock.acquire(timeout=LOCK_S):
+            raise ArmFaultError("the connection to the robot hangs", cure="recover, or restart the robot")
+        try:
+            if self._closed:
+                raise ArmFaultError("the connection to the robot is closed", cure="recover")
+            yield self._control
+        except (RuntimeError, ValueError) as error:
+            raise ArmFaultError(f"the robot refuses a command: {error}", cure="see the log on the pendant") from error
+        finally:
+            self._lock.release()
+
+    def upload(self) -> None:
+        """Starts the control script anew. Raises DeviceError."""
+        with self.commands() as control:
+            control.reuploadScript()
+            wait_until(control.isProgramRunning, PROGRAM_S, "the control program does not start")
+
+    @property
+    def moving_alone(self) -> bool:
+        """Whether a motion runs that nobody waits for."""
+        return bool(self._control.getAsyncOperationProgressEx().isAsyncOperationRunning())
+
+    # --- the end ---
+
+    def stop_script(self) -> None:
+        """Ends the control program, where it can still be asked to."""
+        with self.commands() as control:
+            if control.isProgramRunning():
+                control.stopScript()
+
+    def close(self) -> None:
+        """Lets go of the controller; returns after `CLOSE_S` at the latest."""
+        self._closed = True
+        for client in (self._control, self._receive):
+            if client is not None:
+                _disconnect(client)
+
+
+def _disconnect(client: Any) -> None:
+    def work() -> None:
+        client.disconnect()
+        ended.set()
+
+    ended = threading.Event()
+    thread = threading.Thread(target=work, name="ur-disconnect", daemon=True)
+    thread.start()
+    if not ended.wait(CLOSE_S):
+        # It hangs. Its destructor would wait for it without end, so it must never run.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(client))
+
+
+def wait_until(holds: Callable[[], bool], timeout_s: float, else_what: str) -> None:
+    """Returns as soon as it holds. Raises DeviceError after the time."""
+    until = time.monotonic() + timeout_s
+    while not holds():
+        if time.monotonic() > until:
+            raise DeviceError(else_what, cure="see the log on the pendant")
+        time.sleep(0.005)
