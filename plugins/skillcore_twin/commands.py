@@ -26,7 +26,9 @@ def twin() -> None:
 def start(
     cell: Annotated[
         str | None,
-        typer.Argument(metavar="[CELL]", help="A cell with `driver: ur`: the twin takes its place.", show_default=False),
+        typer.Argument(
+            metavar="[CELL]", help="A cell with `driver: ur`: the twin takes its place.", show_default=False
+        ),
     ] = None,
     address: Annotated[
         str | None, typer.Option(help="Loopback address, 127.0.0.2 or what CELL says.", show_default=False)
@@ -50,9 +52,8 @@ def start(
     order = replace(order, address=address or order.address, model=model or order.model)
     _check_loopback(order.address)
     note = client.start(order, timeout_s=START_S)
-    typer.echo(
-        f"a {order.model} runs on {order.address} (process {note.pid}), {order.connector} in its gripper, seed {order.seed}"
-    )
+    typer.echo(f"a {order.model} runs on {order.address} (process {note.pid})")
+    typer.echo(f"  {order.connector} in gripper and fixture, seed {order.seed}")
     typer.echo(f"  TCP {list(order.tcp)}, payload {order.payload_kg:g} kg at {list(order.payload_cog_m)} m")
     typer.echo("what next:")
     if cell is not None:

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from skillcore.types import Array, Pose, rotvec_from_rotation
+from skillcore.types import Array, Pose
 from skillcore_twin.controller import Controller, ForceMode, Watchdog
 from skillcore_twin.motions import Hold, MoveJoints, MoveLinear, Servo, Speed, in_joint_terms, stopping
-from skillcore_twin.robots import forward
+from skillcore_twin.robots import forward, jacobian
 
 READY, DONE = 1, 2
 STOP_SCRIPT = 255
@@ -229,8 +229,6 @@ class ControlScript:
         self._speed(self._doubles(0, 6), self._double(6))
 
     def _speed_j(self) -> None:
-        from skillcore_twin.robots import jacobian
-
         controller = self._controller
         moving = jacobian(controller.robot, controller.joints, controller.tcp_from_flange) @ self._doubles(0, 6)
         self._speed(moving, in_joint_terms(self._double(6)))
@@ -320,8 +318,6 @@ class ControlScript:
         self._flag(self._controller.joints_within_limits(self._doubles(0, 6)))
 
     def _joint_torques(self) -> None:
-        from skillcore_twin.robots import jacobian
-
         controller = self._controller
         matrix = jacobian(controller.robot, controller.joints, controller.tcp_from_flange)
         self._return(matrix.T @ controller.wrench)
@@ -359,8 +355,3 @@ class ControlScript:
 
     def _is_steady(self) -> None:
         self._flag(float(np.linalg.norm(self._controller.command_velocity)) < 1e-6)
-
-
-def turn_between(first: Pose, second: Pose) -> float:
-    """The angle between two poses in rad."""
-    return float(np.linalg.norm(rotvec_from_rotation(first.rotation.T @ second.rotation)))

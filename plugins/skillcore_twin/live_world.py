@@ -39,7 +39,8 @@ class LiveWorld:
     def __init__(self, cell: LoadedCell, *, skill: Skill | None = None, connector: str = "", seed: int = 0) -> None:
         if cell.simulation is None:
             raise InputError(
-                f"cell {cell.name} is not simulated, and a twin needs a world", cure="name a simulated cell, such as sim"
+                f"cell {cell.name} is not simulated, and a twin needs a world",
+                cure="name a simulated cell, such as sim",
             )
         self._lock = threading.RLock()
         self._stack = ExitStack()
@@ -118,4 +119,3 @@ class LiveWorld:
         """Frees the world. May be called twice."""
         with self._lock:
             self._stack.close()
-

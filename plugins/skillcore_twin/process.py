@@ -48,7 +48,8 @@ def _with_fixture(cell: LoadedCell, fixture: tuple[float, ...] | None) -> Loaded
     """The cell, with its socket where another cell has it."""
     if fixture is None:
         return cell
-    place = Fixture(position_m=fixture[:3], rotvec_rad=fixture[3:])
+    x, y, z, *rotvec = fixture
+    place = Fixture(position_m=(x, y, z), rotvec_rad=(rotvec[0], rotvec[1], rotvec[2]))
     return replace(cell, config=cell.config.model_copy(update={"fixture": place}))
 
 

@@ -65,7 +65,7 @@ class Recipe:
         return b"".join(parts)
 
     def unpack(self, payload: bytes) -> dict[str, Any]:
-        """The values of a data frame's payload. Clients send more or fewer than the recipe says; what is there counts."""
+        """The values of a data frame's payload: those that are there, where a client sends more or fewer."""
         values, offset = {}, 1
         for name, kind in zip(self.names, self.types, strict=True):
             layout = struct.Struct(">" + FORMATS[kind])

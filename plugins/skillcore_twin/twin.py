@@ -178,7 +178,7 @@ class Twin:
             line = await asyncio.wait_for(reader.readline(), timeout=5.0)
             writer.write(json.dumps(self._answer(line)).encode() + b"\n")
             await writer.drain()
-        except (OSError, asyncio.TimeoutError):
+        except (TimeoutError, OSError):
             pass  # whoever asked has gone
         finally:
             writer.close()

@@ -249,7 +249,9 @@ class UrArm(Arm):
         if not allowed:
             self._refuse(
                 link,
-                "the goal [" + ", ".join(f"{value:.3f}" for value in vector) + "] is not within the robot's safety limits",
+                "the goal ["
+                + ", ".join(f"{value:.3f}" for value in vector)
+                + "] is not within the robot's safety limits",
             )
 
     def _refuse(self, link: Link, what: str) -> None:

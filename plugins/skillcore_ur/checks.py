@@ -29,9 +29,7 @@ _ASKED = (
     "payload_cog",
     "tcp_offset",
 )
-_STATE_FAULTS = tuple(
-    row for row in FAULTS if row.kind not in (FaultKind.LOST_CONNECTION, FaultKind.STREAM_FROZEN)
-)
+_STATE_FAULTS = tuple(row for row in FAULTS if row.kind not in (FaultKind.LOST_CONNECTION, FaultKind.STREAM_FROZEN))
 
 
 def check_controller(options: ArmOptions, dashboard: Dashboard) -> None:

@@ -6,11 +6,11 @@ that nobody waits for without end, and a client that will not close is left behi
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +113,7 @@ class Link:
 
     # --- commanding ---
 
-    @contextmanager
+    @contextlib.contextmanager
     def commands(self) -> Iterator[Any]:
         """ur_rtde's control client, for this thread alone. Raises ArmFaultError when another one hangs in it."""
         if not self._lock.acquire(timeout=LOCK_S):
@@ -149,22 +149,14 @@ class Link:
     def close(self) -> None:
         """Lets go of the controller; returns after `CLOSE_S` at the latest."""
         self._closed = True
-        for client in (self._control, self._receive):
-            if client is not None:
-                _disconnect(client)
-
-
-def _disconnect(client: Any) -> None:
-    def work() -> None:
-        client.disconnect()
-        ended.set()
-
-    ended = threading.Event()
-    thread = threading.Thread(target=work, name="ur-disconnect", daemon=True)
-    thread.start()
-    if not ended.wait(CLOSE_S):
-        # It hangs. Its destructor would wait for it without end, so it must never run.
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(client))
+        clients = [client for client in (self._control, self._receive) if client is not None]
+        for client in clients:
+            # Its destructor holds Python's global lock for half a second, or without end where the network hangs, and
+            # does nothing that `disconnect` has not done. So it must never run.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(client))
+            threading.Thread(target=client.disconnect, name="ur-disconnect", daemon=True).start()
+        with contextlib.suppress(DeviceError):
+            wait_until(lambda: not any(client.isConnected() for client in clients), CLOSE_S, "it hangs")
 
 
 def wait_until(holds: Callable[[], bool], timeout_s: float, else_what: str) -> None:

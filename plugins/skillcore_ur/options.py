@@ -1,13 +1,13 @@
 """What a cell file may say about a UR arm.
 
-    arm:
-      driver: ur
-      address: 192.168.1.10
-      model: ur5e
-      tcp: {position_m: [0, 0, 150 mm]}
-      payload: {mass_kg: 1.2, cog_m: [0, 0, 50 mm]}
-      compliance: {mode: force_mode, stiffness_n_m: 10000}
-      limits: {speed_m_s: 0.25, force_n: 60}
+arm:
+  driver: ur
+  address: 192.168.1.10
+  model: ur5e
+  tcp: {position_m: [0, 0, 150 mm]}
+  payload: {mass_kg: 1.2, cog_m: [0, 0, 50 mm]}
+  compliance: {mode: force_mode, stiffness_n_m: 10000}
+  limits: {speed_m_s: 0.25, force_n: 60}
 """
 
 from __future__ import annotations

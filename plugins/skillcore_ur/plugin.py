@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def _make_arm(options: ArmOptions, context: Context) -> Arm:
     # Said now, and not when the robot is connected: a missing library is a matter of the installation.
-    import rtde_control
+    import rtde_control  # noqa: F401
     import rtde_receive  # noqa: F401
 
     from skillcore_ur.arm import UrArm

@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from skillcore.errors import SkillcoreError
 from skillcore.types import Pose, Wrench
 from skillcore_ur.compliance import Admittance, Ramp, spring_wrench
@@ -146,8 +144,3 @@ class Pulse:
                 control.forceModeStop()
             else:
                 control.servoStop(STOP_M_S2)
-
-
-def rotation_speed(reading: Reading) -> float:
-    """In rad/s."""
-    return float(np.linalg.norm(reading.twist[3:]))
