@@ -19,7 +19,7 @@ from skillcore.interfaces import Arm, ArmLimits, Clock
 from skillcore.types import ArmState, Pose, Wrench
 from skillcore_ur.checks import check_controller
 from skillcore_ur.compliance import between, within_reach
-from skillcore_ur.faults import ROWS, FaultKind, FaultMachine, Health, Step, fault_in
+from skillcore_ur.faults import ROWS, FaultKind, FaultMachine, Health, State, Step, fault_in
 from skillcore_ur.link import Link, Reading, wait_until
 from skillcore_ur.options import ArmOptions, ForceMode
 from skillcore_ur.probe import Dashboard, Unreachable
@@ -159,16 +159,19 @@ class UrArm(Arm):
         return health
 
     def _is_healthy(self, reading: Reading | None) -> bool:
-        """For the pulse. On a fault the program is stopped, so that the old motion has nowhere to go on."""
-        link = self._link
+        """For the pulse: whether the robot may be served. On a fault the program is stopped, so that the old motion has
+        nowhere to go on."""
+        link, machine = self._link, self._machine
         if link is None:
             return False
-        before = self._machine.fault
-        fault = self._machine.observe(self._health(link, reading))
+        health, before = self._health(link, reading), machine.fault
+        fault = machine.observe(health)
+        if machine.state is State.RECOVERING:
+            return fault_in(health) is None  # a program that was uploaded anew needs its watchdog served
         if fault is not None and before is None:
             with contextlib.suppress(Unreachable):
                 self._dashboard.ask("stop")
-        return self._machine.may_move
+        return machine.may_move
 
     # --- moving ---
 

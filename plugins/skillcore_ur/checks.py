@@ -14,7 +14,7 @@ from skillcore_ur.options import ArmOptions
 from skillcore_ur.probe import Dashboard, Unreachable, reach, snapshot, software_version, unreachable_error
 
 REACH_S = 0.8
-ANSWER_S = 2.0
+ANSWER_S = 1.5
 TCP_SLACK_M, TCP_SLACK_RAD = 0.0005, 0.01
 MASS_SLACK_KG, COG_SLACK_M = 0.05, 0.005
 OLDEST = (5, 6)

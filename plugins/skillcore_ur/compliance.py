@@ -67,7 +67,9 @@ class Admittance:
         away = between(self._pose, target)
         force = shortened(settings.stiffness_n_m * away[:3], force_limit_n)
         torque = shortened(settings.turn_stiffness_nm_rad * away[3:], settings.torque_limit_nm)
-        linear = velocity[:3] + (force + wrench.force_n) / settings.damping_n_s_m
+        # The target's own velocity is followed in free space only: in contact it would press beyond the spring.
+        free = max(0.0, 1.0 - 2.0 * float(np.linalg.norm(wrench.force_n)) / force_limit_n)
+        linear = free * velocity[:3] + (force + wrench.force_n) / settings.damping_n_s_m
         turn = velocity[3:] + (torque + wrench.torque_nm) / settings.turn_damping_nm_s_rad
         self._pose = Pose(
             self._pose.position_m + linear * period_s,

@@ -20,7 +20,7 @@ from skillcore.errors import ArmFaultError, DeviceError
 from skillcore.types import Array, Pose
 
 LOCK_S = 1.5
-CLOSE_S = 3.0
+CLOSE_S = 1.5
 PROGRAM_S = 5.0
 _VARIABLES = [
     "timestamp",
@@ -128,8 +128,12 @@ class Link:
             self._lock.release()
 
     def upload(self) -> None:
-        """Starts the control script anew. Raises DeviceError."""
+        """Starts the control script anew, while no program runs. Raises DeviceError."""
         with self.commands() as control:
+            wait_until(lambda: not control.isProgramRunning(), PROGRAM_S, "the old program does not end")
+            # The register may still hold the last real-time command, and a new script would go on with it. Whatever
+            # is asked of a robot without a program clears it.
+            control.kickWatchdog()
             control.reuploadScript()
             wait_until(control.isProgramRunning, PROGRAM_S, "the control program does not start")
 

@@ -12,7 +12,7 @@ from skillcore_ur.arm import UrArm
 
 
 class TestUrArmInForceMode(ArmContract):
-    settle_s = 0.6
+    settle_s = 0.4
     changes: ClassVar[dict[str, Any]] = {}
 
     @pytest.fixture(autouse=True)
