@@ -144,6 +144,8 @@ def start(order: Order, *, timeout_s: float) -> Note:
         while (note := read_note(order.address)) is None:
             if process.poll() is not None:
                 last = log.read_text(encoding="utf-8", errors="replace").strip()
+                if process.returncode == InputError.exit_code and last:
+                    raise InputError(last)
                 raise DeviceError(last or f"the twin ended with code {process.returncode}", cure=f"see {log}")
             if time.monotonic() > until:
                 raise DeviceError(f"the twin did not start within {timeout_s:g} s", cure=f"see {log}")

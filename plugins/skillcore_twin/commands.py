@@ -44,13 +44,17 @@ def start(
     """Start a twin in the background, and return when it answers."""
     from dataclasses import replace
 
+    from skillcore.errors import UnknownNameError
     from skillcore_twin import client
+    from skillcore_twin.robots import ROBOTS
 
     order = client.Order(connector=connector, cell=world, seed=seed, tool_force_limit_n=tool_force_limit)
     if cell is not None:
         order = _in_place_of(cell, order)
     order = replace(order, address=address or order.address, model=model or order.model)
     _check_loopback(order.address)
+    if order.model not in ROBOTS:
+        raise UnknownNameError("model of a robot", order.model, ROBOTS)
     note = client.start(order, timeout_s=START_S)
     typer.echo(f"a {order.model} runs on {order.address} (process {note.pid})")
     typer.echo(f"  {order.connector} in gripper and fixture, seed {order.seed}")

@@ -17,6 +17,7 @@ from skillcore.errors import DeviceError
 
 DASHBOARD_PORT, SCRIPT_PORT, RTDE_PORT = 29999, 30003, 30004
 PORTS = {DASHBOARD_PORT: "dashboard", SCRIPT_PORT: "script", RTDE_PORT: "RTDE"}
+STREAM_HZ = 125.0
 _VECTORS = {"VECTOR3D": 3, "VECTOR6D": 6}
 _SINGLES = {"DOUBLE": "d", "INT32": "i", "UINT32": "I", "UINT64": "Q", "UINT8": "B", "BOOL": "?"}
 
@@ -96,11 +97,13 @@ def _ask_rtde(connection: socket.socket, names: list[str]) -> dict[str, Any]:
     if answer != b"\x01":
         raise ValueError("it does not speak version 2")
     registers = _exchange(connection, stream, b"I", b"input_int_register_0")
-    types = _exchange(connection, stream, b"O", struct.pack(">d", 10.0) + ",".join(names).encode())[1:].decode()
+    types = _exchange(connection, stream, b"O", struct.pack(">d", STREAM_HZ) + ",".join(names).encode())[1:].decode()
     known = [name for name, kind in zip(names, types.split(","), strict=True) if kind != "NOT_FOUND"]
     if len(known) < len(names):
         names = known
-        types = _exchange(connection, stream, b"O", struct.pack(">d", 10.0) + ",".join(names).encode())[1:].decode()
+        types = _exchange(connection, stream, b"O", struct.pack(">d", STREAM_HZ) + ",".join(names).encode())[
+            1:
+        ].decode()
     if _exchange(connection, stream, b"S", b"") != b"\x01":
         raise ValueError("it does not start")
     packet = _exchange(connection, stream, b"", b"", wanted=b"U")

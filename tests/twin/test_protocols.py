@@ -163,24 +163,6 @@ def test_safety_limits_and_what_the_world_cannot_do(control: Any, up: list[float
     assert not control.isPoseWithinSafetyLimits([*up[:3], 2.6, 0.0, 0.0])  # tilted by half a radian
 
 
-def test_pressing_on_ends_in_a_protective_stop(control: Any, receive: Any, robot: Any, up: list[float]) -> None:
-    beside = [up[0] + 0.006, up[1], 0.105, *up[3:]]
-    assert control.moveL(beside, 0.2, 1.0)
-    control.moveL([*beside[:2], 0.05, *up[3:]], 0.05, 0.5)
-    assert receive.isProtectiveStopped()
-    assert robot.status()["program"] == "PAUSED"
-    client = DashboardClient(robot.address)
-    client.connect()
-    with pytest.raises(Exception, match="5s"):  # ur_rtde's own kind of error
-        client.unlockProtectiveStop()
-    client.stop()
-    time.sleep(5.2)
-    client.unlockProtectiveStop()
-    client.disconnect()
-    time.sleep(0.1)
-    assert not receive.isProtectiveStopped()
-
-
 def test_a_watchdog_that_is_not_served_ends_the_program(control: Any, up: list[float]) -> None:
     assert control.setWatchdog(10.0)
     began = time.monotonic()

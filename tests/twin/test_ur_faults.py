@@ -17,23 +17,19 @@ import pytest
 
 from skillcore.errors import ArmFaultError, DeviceError
 from skillcore.types import Pose
+from skillcore_ur.probe import Dashboard
 
 AWAY_M = 0.03
 STILL_M = 0.0005
-
-
-def ahead(arm: Any, z_m: float = -AWAY_M) -> Pose:
-    """A place above the socket, out of contact."""
-    return arm.read().tcp_from_base @ Pose.from_xyz_yaw(0.0, 0.0, z_m, 0.0)
+UP = np.array([0.5, 0.0, 0.15])
+BESIDE = np.array([0.506, 0.0, 0.115])
+"""In front of the socket's face, beside its hole."""
 
 
 @pytest.fixture
-def lifted(arm: Any, robot: Any) -> Iterator[Any]:
+def lifted(arm: Any) -> Any:
     """A connected driver, the tool well above the socket, with room to both sides."""
-    pose = arm.read().tcp_from_base
-    if pose.position_m[2] < 0.15:
-        position = np.array([*pose.position_m[:2], 0.15])
-        arm.move_to(Pose(position, pose.rotation), speed_m_s=0.2, force_limit_n=50.0)
+    arm.move_to(Pose(UP, arm.read().tcp_from_base.rotation), speed_m_s=0.25, force_limit_n=60.0)
     return arm
 
 
@@ -41,8 +37,7 @@ def lifted(arm: Any, robot: Any) -> Iterator[Any]:
 def servoing(arm: Any) -> Iterator[Pose]:
     """A slow compliant motion that goes on for seconds, unless something stops it. Yields where it leads."""
     start = arm.read().tcp_from_base
-    direction = -1.0 if start.position_m[2] > 0.165 else 1.0
-    goal = Pose(start.position_m + np.array([0.0, 0.0, direction * AWAY_M]), start.rotation)
+    goal = Pose(start.position_m + np.array([0.0, 0.0, AWAY_M]), start.rotation)
     arm.servo_to(goal, duration_s=6.0, force_limit_n=30.0)
     time.sleep(0.3)
     yield goal
@@ -88,17 +83,25 @@ def refuses_to_move(arm: Any) -> None:
 # --- what the driver recovers from alone -------------------------------------------------------------------------
 
 
-def test_protective_stop(lifted: Any, robot: Any) -> None:
-    with servoing(lifted) as goal:
-        robot.cause("protective_stop")
-        shows(lifted, robot, "protective stop")
-        refuses_to_move(lifted)
-        # The program is gone at once, so that nobody's unlocking can make the old motion go on.
-        robot.eventually(lambda: robot.status()["program"] == "STOPPED", "the program was only paused")
+def test_pressing_on_ends_in_a_protective_stop(lifted: Any, robot: Any) -> None:
+    rotation = lifted.read().tcp_from_base.rotation
+    lifted.move_to(Pose(BESIDE, rotation), speed_m_s=0.25, force_limit_n=30.0)
+    below = Pose(BESIDE - [0.0, 0.0, 0.06], rotation)
+    with pytest.raises(ArmFaultError, match="protective stop"):
+        lifted.move_to(below, speed_m_s=0.1, force_limit_n=1000.0)
+    assert any("deviates from path" in line for line in robot.status()["log"])
+    refuses_to_move(lifted)
+    # The program is gone at once, so that nobody's unlocking can make the old motion go on.
+    robot.eventually(lambda: robot.status()["program"] == "STOPPED", "the program was only paused")
+    dashboard = Dashboard(robot.address)
+    assert "until 5s" in dashboard.ask("unlock protective stop")
+    dashboard.close()
+    before = robot.position_m()
     lifted.recover()
     assert robot.status()["safety_mode"] == "NORMAL"
     stands(robot)
-    assert abs(robot.position_m()[2] - goal.position_m[2]) > 0.005
+    assert robot.position_m()[2] > before[2] - 0.001
+    lifted.move_to(Pose(UP, rotation), speed_m_s=0.25, force_limit_n=60.0)
     moves_again(lifted)
 
 
@@ -187,7 +190,7 @@ def test_a_fault_ends_a_free_motion(lifted: Any, robot: Any) -> None:
 
 def test_a_free_motion_that_meets_something_ends(lifted: Any, robot: Any) -> None:
     here = lifted.read().tcp_from_base
-    beside = Pose(np.array([here.position_m[0] + 0.006, here.position_m[1], 0.115]), here.rotation)
+    beside = Pose(BESIDE, here.rotation)
     lifted.move_to(beside, speed_m_s=0.2, force_limit_n=30.0)
     lifted.zero_wrench()
     below = Pose(beside.position_m - np.array([0.0, 0.0, 0.03]), here.rotation)
@@ -208,19 +211,18 @@ def test_a_compliant_motion_presses_no_harder_than_told(
     arm = make_arm(**changes)
     arm.connect()
     here = arm.read().tcp_from_base
-    beside = Pose(np.array([0.506, 0.0, 0.105]), here.rotation)
-    arm.move_to(Pose(np.array([*here.position_m[:2], 0.15]), here.rotation), speed_m_s=0.2, force_limit_n=60.0)
-    arm.move_to(beside, speed_m_s=0.2, force_limit_n=30.0)
+    arm.move_to(Pose(UP, here.rotation), speed_m_s=0.25, force_limit_n=60.0)
+    arm.move_to(Pose(BESIDE - [0.0, 0.0, 0.01], here.rotation), speed_m_s=0.25, force_limit_n=30.0)
     arm.zero_wrench()
     forces = []
-    for _ in range(15):
+    for _ in range(12):
         pressed = arm.read().tcp_from_base @ Pose.from_xyz_yaw(0.0, 0.0, 0.005, 0.0)
         arm.servo_to(pressed, duration_s=0.1, force_limit_n=20.0)
         time.sleep(0.08)
         forces.append(float(np.linalg.norm(arm.read().wrench.force_n)))
     assert max(forces) < most_n
     assert max(forces) > 5.0
-    arm.move_to(Pose(np.array([0.5, 0.0, 0.15]), here.rotation), speed_m_s=0.2, force_limit_n=60.0)
+    arm.move_to(Pose(UP, here.rotation), speed_m_s=0.25, force_limit_n=60.0)
 
 
 def test_zeroing_is_checked(make_arm: Callable[..., Any]) -> None:
@@ -229,12 +231,13 @@ def test_zeroing_is_checked(make_arm: Callable[..., Any]) -> None:
     # The tool is pressed on while the zero is taken: what it feels afterwards is none.
     arm._zero = lambda link: None
     here = arm.read().tcp_from_base
-    arm.move_to(Pose(np.array([0.506, 0.0, 0.105]), here.rotation), speed_m_s=0.2, force_limit_n=60.0)
+    arm.move_to(Pose(UP, here.rotation), speed_m_s=0.25, force_limit_n=60.0)
+    arm.move_to(Pose(BESIDE - [0.0, 0.0, 0.01], here.rotation), speed_m_s=0.25, force_limit_n=60.0)
     arm.servo_to(arm.read().tcp_from_base @ Pose.from_xyz_yaw(0, 0, 0.01, 0), duration_s=0.5, force_limit_n=20.0)
     time.sleep(0.8)
     with pytest.raises(ArmFaultError, match="does not stay at zero"):
         arm.zero_wrench()
-    arm.move_to(Pose(np.array([0.5, 0.0, 0.15]), here.rotation), speed_m_s=0.2, force_limit_n=60.0)
+    arm.move_to(Pose(UP, here.rotation), speed_m_s=0.25, force_limit_n=60.0)
 
 
 def test_a_goal_out_of_reach_is_refused_before_it_is_sent(lifted: Any, robot: Any) -> None:
