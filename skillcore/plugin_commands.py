@@ -6,7 +6,7 @@ A distribution names a `typer.Typer` in the entry-point group "skillcore.command
     twin = "skillcore_twin.commands:twin_app"
 
 Its module imports what is heavy inside its functions. Where `SKILLCORE_PLUGINS` or `plugins.allow` in `settings.yaml`
-name the plugins to load, a command is there only if they name it.
+name the plugins to load, only the commands of their distributions are there.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 from skillcore.errors import PluginError
 
 GROUP = "skillcore.commands"
+PLUGINS = "skillcore"
 
 
 def plugin_commands() -> dict[str, list[metadata.EntryPoint]]:
@@ -26,13 +27,16 @@ def plugin_commands() -> dict[str, list[metadata.EntryPoint]]:
     for point in metadata.entry_points(group=GROUP):
         found.setdefault(point.name, []).append(point)
     allowed = _allowed() if found else None
-    return {name: found[name] for name in sorted(found) if allowed is None or name in allowed}
+    if allowed is not None:
+        owners = {_owner(point) for point in metadata.entry_points(group=PLUGINS) if point.name in allowed}
+        found = {name: [point for point in points if _owner(point) in owners] for name, points in found.items()}
+    return {name: found[name] for name in sorted(found) if found[name]}
 
 
 def load_plugin_command(name: str, points: list[metadata.EntryPoint]) -> Any:
     """What the entry point of a command names. Raises PluginError."""
     if len(points) > 1:
-        owners = [point.dist.name if point.dist else "unknown" for point in points]
+        owners = [_owner(point) for point in points]
         raise PluginError(
             f"two distributions offer a command {name!r}: " + " and ".join(owners),
             cure="uninstall one of them: pip uninstall " + " or ".join(owners),
@@ -42,15 +46,20 @@ def load_plugin_command(name: str, points: list[metadata.EntryPoint]) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # also of a plugin that calls sys.exit()
-        owner = points[0].dist.name if points[0].dist else "unknown"
+        owner = _owner(points[0])
         raise PluginError(
             f"command {name!r} of {owner} cannot be loaded: {type(error).__name__}: {error}",
             cure=f"repair it, or uninstall it: pip uninstall {owner}",
         ) from error
 
 
+def _owner(point: metadata.EntryPoint) -> str:
+    """The name of its distribution."""
+    return point.dist.name if point.dist else "unknown"
+
+
 def _allowed() -> set[str] | None:
-    """Names that may be loaded, or None for all."""
+    """Names of the plugins that may be loaded, or None for all."""
     variable = os.environ.get("SKILLCORE_PLUGINS", "").strip()
     if variable:
         return {name.strip() for name in variable.split(",")}
