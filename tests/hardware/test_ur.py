@@ -1,6 +1,7 @@
 """A real UR arm keeps the promises of an arm. It moves by a few millimetres, upwards first.
 
-    SKILLCORE_UR_ARM='{address: 192.168.1.10, model: ur5e, tcp: {...}, payload: {...}}' pytest tests/hardware -m hardware
+    export SKILLCORE_UR_ARM='{address: 192.168.1.10, model: ur5e, tcp: {...}, payload: {...}}'
+    pytest tests/hardware -m hardware
 
 The value is what stands under `arm:` in a cell file, without `driver`. The tool must be free, with 20 mm of room around
 it, and a person at the emergency stop.
