@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from skillcore.types import Array, Pose
-from skillcore_twin.controller import Controller, ForceMode, Watchdog
+from skillcore_twin.controller import Controller, Watchdog
+from skillcore_twin.force_mode import ForceMode
 from skillcore_twin.motions import Hold, MoveJoints, MoveLinear, Servo, Speed, in_joint_terms, stopping
 from skillcore_twin.robots import forward, jacobian
 
@@ -22,6 +23,8 @@ STOP_SCRIPT = 255
 REAL_TIME = frozenset({6, 9, 10, 11, 24, 25, 26, 27, 38, 58})
 FORCE_MODE_STOP_M_S2 = 10.0
 IS_RUNNING = 1 << 15
+SCRIPT_GAIN = 0.5
+"""The script sets the gain of force mode to this when it begins."""
 
 
 class ScriptError(Exception):
@@ -40,7 +43,7 @@ class ControlScript:
         self._wait_for: Callable[[], bool] | None = None
         self._async = False
         self._operations = 0
-        controller.tuning.scaling = 0.5
+        controller.force_gain = SCRIPT_GAIN
         self._write_progress(running=False)
         self._answer(READY)
         self._handlers: Mapping[int, Callable[[], None]] = {
@@ -262,7 +265,8 @@ class ControlScript:
         controller = self._controller
         if controller.force is None:
             controller.motion = Hold(controller.command)
-        controller.force = ForceMode(frame, selection, wrench, np.abs(self._doubles(12, 6)))
+        limits = np.abs(self._doubles(12, 6))
+        controller.force = ForceMode(frame, selection, wrench, limits, controller.force_gain)
 
     def _force_mode_stop(self) -> None:
         controller = self._controller
@@ -272,7 +276,7 @@ class ControlScript:
         self._brake(FORCE_MODE_STOP_M_S2, wait=True)
 
     def _set_gain(self) -> None:
-        self._controller.tuning.scaling = float(np.clip(self._double(0), 0.0, 2.0))
+        self._controller.force_gain = float(np.clip(self._double(0), 0.0, 2.0))
 
     def _teach_mode(self) -> None:
         self._controller.freedrive = True

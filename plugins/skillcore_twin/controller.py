@@ -12,21 +12,21 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
 import numpy as np
 
 from skillcore.errors import ArmFaultError
-from skillcore.types import ArmState, Array, Pose, rotation_from_rotvec, rotvec_from_rotation
+from skillcore.types import ArmState, Array, Pose, rotvec_from_rotation
+from skillcore_twin.force_mode import PATH_DEVIATION_M, PATH_DEVIATION_RAD, ForceMode, led_by_hand
 from skillcore_twin.live_world import LiveWorld
 from skillcore_twin.motions import Hold, Motion
 from skillcore_twin.robots import ELBOW_DOWN, Robot, inverse
 
 GRAVITY_M_S2 = 9.81
 UNLOCK_AFTER_S = 5.0
-PATH_DEVIATION_M, PATH_DEVIATION_RAD = 0.02, 0.25
 TILT_RAD = 0.15
 """How far the tool may be tilted from where the world holds it."""
 REGISTERS = 48
@@ -80,33 +80,12 @@ class Program(Protocol):
 
 
 @dataclass(slots=True)
-class ForceMode:
-    """What the arm presses with, in the axes of `frame`: pushes with `wrench` on the axes in `selection` (6,) and holds
-    the others; `limits` are the speeds it may move with."""
-
-    frame: Pose
-    selection: Array
-    wrench: Array
-    limits: Array
-
-
-@dataclass(slots=True)
 class Watchdog:
     """A register that must be written often enough."""
 
     register: int
     period_s: float
     since_s: float = 0.0
-
-
-@dataclass(slots=True)
-class ForceTuning:
-    """Speed per force in m/s/N and rad/s/Nm at a gain scaling of 1."""
-
-    gain_m_s_n: float = 0.006
-    gain_rad_s_nm: float = 1.0
-    scaling: float = 1.0
-    velocity: Array = field(default_factory=lambda: np.zeros(6))
 
 
 class Controller:
@@ -127,7 +106,7 @@ class Controller:
         self.program: Program | None = None
         self.watchdog: Watchdog | None = None
         self.force: ForceMode | None = None
-        self.tuning = ForceTuning()
+        self.force_gain = 1.0
         self.freedrive = False
         self.hand: Pose | None = None
         self.log: deque[str] = deque(maxlen=50)
@@ -350,9 +329,9 @@ class Controller:
         before = self.command
         self._choose_command(dt_s)
         self._note_velocity(before, dt_s)
-        limit = self.world.force_limit_n if self.force is None or self._standing else self._force_cap()
-        if self.freedrive:
-            limit = self.world.force_limit_n
+        limit = self.world.force_limit_n
+        if self.force is not None and not self._standing and not self.freedrive:
+            limit = min(limit, self.force.most_n)
         try:
             self.state = self.world.advance(self.tool_of(self.command), dt_s, force_limit_n=limit)
         except ArmFaultError as error:
@@ -373,9 +352,10 @@ class Controller:
             return
         scaled = dt_s * self.slider
         if self.freedrive:
-            self._follow_hand(dt_s)
+            self.command = led_by_hand(self.command, self.hand, dt_s)
         elif self.force is not None:
-            self._yield(scaled, self.motion.step(scaled))
+            planned = self.motion.step(scaled)
+            self.command = self.force.step(self.wrench, self.tcp_from_base, self.command, planned, scaled)
         else:
             self.command = self.motion.step(scaled)
 
@@ -383,55 +363,6 @@ class Controller:
         moved = self.command.position_m - before.position_m
         turned = rotvec_from_rotation(self.command.rotation @ before.rotation.T)
         self.command_velocity = np.concatenate([moved, turned]) / dt_s
-
-    def _follow_hand(self, dt_s: float) -> None:
-        """Without a hand the arm stays where it is; with one it is led there slowly."""
-        if self.hand is None:
-            return
-        way = self.hand.position_m - self.command.position_m
-        distance, step = float(np.linalg.norm(way)), 0.04 * dt_s
-        turn = rotvec_from_rotation(self.command.rotation.T @ self.hand.rotation)
-        share = 1.0 if distance <= step else step / distance
-        self.command = Pose(
-            self.command.position_m + share * way, self.command.rotation @ rotation_from_rotvec(share * turn)
-        )
-
-    def _yield(self, dt_s: float, planned: Pose) -> None:
-        """Force mode: moves with a speed in proportion to the force that is missing, on the axes that are chosen."""
-        force, tuning = self.force, self.tuning
-        assert force is not None
-        axes = force.frame.rotation
-        felt = self.wrench
-        felt = np.concatenate([axes.T @ felt[:3], axes.T @ felt[3:]])
-        gains = tuning.scaling * np.array([tuning.gain_m_s_n] * 3 + [tuning.gain_rad_s_nm] * 3)
-        velocity = np.clip(gains * (force.wrench + felt), -force.limits, force.limits) * force.selection
-        linear, turn = axes @ velocity[:3], axes @ velocity[3:]
-        # The set point must not run away from an arm that cannot follow.
-        here = self.tcp_from_base
-        lead = self.command.position_m + linear * dt_s - here.position_m
-        far = float(np.linalg.norm(lead))
-        if far > 0.75 * PATH_DEVIATION_M:
-            lead *= 0.75 * PATH_DEVIATION_M / far
-        ahead = rotvec_from_rotation(here.rotation.T @ (rotation_from_rotvec(turn * dt_s) @ self.command.rotation))
-        twisted = float(np.linalg.norm(ahead))
-        if twisted > 0.75 * PATH_DEVIATION_RAD:
-            ahead *= 0.75 * PATH_DEVIATION_RAD / twisted
-        self.command = Pose(here.position_m + lead, here.rotation @ rotation_from_rotvec(ahead))
-        if not force.selection.all():
-            self._hold_axes(axes, force.selection, planned)
-
-    def _hold_axes(self, axes: Array, selection: Array, planned: Pose) -> None:
-        """Axes that are not compliant stay where the program has them. Turns are held together, or not at all."""
-        off = axes.T @ (planned.position_m - self.command.position_m)
-        position = self.command.position_m + axes @ (off * (1.0 - selection[:3]))
-        rotation = self.command.rotation if selection[3:].any() else planned.rotation
-        self.command = Pose(position, rotation)
-
-    def _force_cap(self) -> float:
-        """Force mode never presses harder than it was told to; a little is needed to move at all."""
-        assert self.force is not None
-        told = float(np.linalg.norm(self.force.wrench[:3]))
-        return float(min(self.world.force_limit_n, max(1.05 * told, 5.0)))
 
     def _look_after_watchdog(self, dt_s: float) -> None:
         watchdog = self.watchdog
@@ -468,4 +399,4 @@ class Controller:
         self._stand_still()
         if self.program is None:
             self.force, self.freedrive, self.motion = None, False, Hold(self.command)
-            self.tuning = ForceTuning()
+            self.force_gain = 1.0

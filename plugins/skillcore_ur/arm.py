@@ -8,8 +8,8 @@ on the tool, in base axes, as e-Series controllers report it.
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -18,21 +18,16 @@ from skillcore.errors import ArmFaultError, DeviceError, SkillcoreError
 from skillcore.interfaces import Arm, ArmLimits, Clock
 from skillcore.types import ArmState, Pose, Wrench
 from skillcore_ur.checks import check_controller
-from skillcore_ur.compliance import between, within_reach
-from skillcore_ur.faults import ROWS, FaultKind, FaultMachine, Health, State, Step, fault_in
-from skillcore_ur.link import Link, Reading, wait_until
+from skillcore_ur.compliance import within_reach
+from skillcore_ur.faults import ROWS, FaultKind, FaultMachine, Health, State, Step, error_of, fault_in
+from skillcore_ur.free_motion import Progress, await_arrival
+from skillcore_ur.link import Link, Reading, accepted
 from skillcore_ur.options import ArmOptions, ForceMode
 from skillcore_ur.probe import Dashboard, Unreachable
 from skillcore_ur.pulse import STOP_M_S2, Pulse
+from skillcore_ur.recovery import ask, unlock
+from skillcore_ur.remote import RemoteWatch
 
-REMOTE_EVERY_S = 0.5
-UNLOCK_AFTER_S = 5.5
-"""A controller unlocks a protective stop 5 s after it, and no earlier."""
-ARRIVED_M, ARRIVED_RAD = 0.002, 0.02
-HELD_UP_S = 1.0
-SETTLE_S = 0.5
-POLL_S = 0.008
-ZERO_SETTLE_S, ZERO_READINGS = 0.1, 10
 CLOCK_LEAK_S = 2e-5
 """How fast the estimate of the way of a packet may grow, a reading: clocks drift."""
 
@@ -49,7 +44,7 @@ class UrArm(Arm):
         self._machine = FaultMachine()
         self._link: Link | None = None
         self._pulse: Pulse | None = None
-        self._watch: _RemoteWatch | None = None
+        self._watch: RemoteWatch | None = None
         self._stops = 0
         self._sequence = 0
         self._stamp_s = -1.0
@@ -68,7 +63,7 @@ class UrArm(Arm):
             return
         check_controller(self._options, self._dashboard)
         self._machine = FaultMachine()
-        self._watch = _RemoteWatch(self._dashboard)
+        self._watch = RemoteWatch(self._dashboard)
         try:
             self._open_link()
         except BaseException:
@@ -86,9 +81,9 @@ class UrArm(Arm):
         compliance = self._options.compliance
         with link.commands() as control:
             if isinstance(compliance, ForceMode):
-                _accepted(control.forceModeSetDamping(compliance.damping), "the damping of force mode")
-                _accepted(control.forceModeSetGainScaling(compliance.gain_scaling), "the gain of force mode")
-            _accepted(control.setWatchdog(self._options.watchdog_hz), "the watchdog")
+                accepted(control.forceModeSetDamping(compliance.damping), "the damping of force mode")
+                accepted(control.forceModeSetGainScaling(compliance.gain_scaling), "the gain of force mode")
+            accepted(control.setWatchdog(self._options.watchdog_hz), "the watchdog")
         self._freedrive = False
 
     def close(self) -> None:
@@ -112,7 +107,7 @@ class UrArm(Arm):
         link = self._opened()
         reading, fault = self._observe(link)
         if reading is None or fault in (FaultKind.LOST_CONNECTION, FaultKind.STREAM_FROZEN):
-            raise _error_of(fault or FaultKind.LOST_CONNECTION)
+            raise error_of(fault or FaultKind.LOST_CONNECTION)
         rotation = reading.tcp_from_base.rotation
         return ArmState(
             tcp_from_base=reading.tcp_from_base,
@@ -187,42 +182,23 @@ class UrArm(Arm):
         if not taken:
             self._refuse(link, "the robot does not take the motion")
         try:
-            self._await_arrival(link, tcp_from_base, force_limit_n, stops)
+            await_arrival(self._watched(link, stops), tcp_from_base, force_limit_n)
         except BaseException:
             self.stop()
             raise
 
-    def _await_arrival(self, link: Link, goal: Pose, force_limit_n: float, stops: int) -> None:
-        """Returns when the tool is there. Raises ArmFaultError on force, faults, a stop, and where it stands still."""
-        moved_s, ended_s, last = time.monotonic(), None, None
-        while True:
+    def _watched(self, link: Link, stops: int) -> Callable[[], Progress]:
+        """What a free motion asks again and again; asking raises ArmFaultError on a fault, and where it was stopped."""
+
+        def look() -> Progress:
             reading, fault = self._observe(link)
             if fault is not None or reading is None:
-                raise _error_of(fault or FaultKind.LOST_CONNECTION)
+                raise error_of(fault or FaultKind.LOST_CONNECTION)
             if self._stops != stops:
                 raise ArmFaultError("the motion was stopped before it arrived", cure="see who has called stop()")
-            force = float(np.linalg.norm(reading.wrench[:3]))
-            if force > force_limit_n:
-                raise ArmFaultError(
-                    f"the arm met {force:.0f} N on its way, more than the {force_limit_n:.0f} N allowed",
-                    cure="free the tool, and see that the way to the goal is clear",
-                )
-            now = time.monotonic()
-            away = between(reading.tcp_from_base, goal)
-            near = float(np.linalg.norm(away[:3])) < ARRIVED_M and float(np.linalg.norm(away[3:])) < ARRIVED_RAD
-            here = reading.tcp_from_base
-            if last is None or float(np.linalg.norm(between(last, here))) > 2e-4:
-                moved_s, last = now, here
-            if not link.moving_alone:
-                ended_s = ended_s or now
-                still = float(np.linalg.norm(reading.twist[:3])) < 2e-3
-                if near and (still or now - ended_s > SETTLE_S):
-                    return
-                if now - ended_s > 2.0 * SETTLE_S:
-                    raise _held_up(away)
-            elif now - moved_s > HELD_UP_S:
-                raise _held_up(away)
-            time.sleep(POLL_S)
+            return Progress(reading, link.moving_alone)
+
+        return look
 
     def servo_to(self, tcp_from_base: Pose, *, duration_s: float, force_limit_n: float) -> Pose:
         link, pulse = self._ready()
@@ -262,32 +238,20 @@ class UrArm(Arm):
         time.sleep(2.0 / self._options.rate_hz)
         _, fault = self._observe(link)
         if fault is not None:
-            raise _error_of(fault)
+            raise error_of(fault)
         cure = "check `fixture` and `safety.workspace` in the cell file, and the safety planes on the pendant"
         raise ArmFaultError(what, cure=cure)
 
     def zero_wrench(self) -> None:
         link, pulse = self._ready()
         pulse.let_go()
-        self._zero(link)
-        residual = self._mean_force(link)
+        link.zero_force()
+        residual = link.mean_force_n()
         if residual > self._options.zero_residual_n:
             raise ArmFaultError(
                 f"the force does not stay at zero: {residual:.1f} N right after zeroing",
                 cure="see that the tool touches nothing and stands still, and that payload and cables are right",
             )
-
-    def _zero(self, link: Link) -> None:
-        with link.commands() as control:
-            _accepted(control.zeroFtSensor(), "zeroing the force sensor")
-        time.sleep(ZERO_SETTLE_S)
-
-    def _mean_force(self, link: Link) -> float:
-        forces = []
-        for _ in range(ZERO_READINGS):
-            forces.append(link.reading().wrench[:3])
-            time.sleep(POLL_S)
-        return float(np.linalg.norm(np.mean(forces, axis=0)))
 
     def stop(self) -> None:
         self._stops += 1
@@ -308,14 +272,14 @@ class UrArm(Arm):
         link, pulse = self._ready()
         pulse.let_go()
         with link.commands() as control:
-            _accepted(control.teachMode(), "freedrive")
+            accepted(control.teachMode(), "freedrive")
         self._freedrive = True
 
     def end_freedrive(self) -> None:
         """Makes the arm stiff again, where it is. Raises ArmFaultError."""
         link, _ = self._ready()
         with link.commands() as control:
-            _accepted(control.endTeachMode(), "the end of freedrive")
+            accepted(control.endTeachMode(), "the end of freedrive")
         self._freedrive = False
 
     # --- faults ---
@@ -329,7 +293,7 @@ class UrArm(Arm):
         try:
             steps = self._machine.begin_recovery(self._health(link, reading))
         except ValueError as fault:
-            raise _error_of(fault.args[0]) from None
+            raise error_of(fault.args[0]) from None
         try:
             for step in steps:
                 self._go(step)
@@ -359,21 +323,21 @@ class UrArm(Arm):
             return
         link = self._opened()
         if step is Step.STOP_PROGRAM:
-            self._ask("stop")
+            ask(self._dashboard, "stop")
         elif step is Step.UNLOCK:
-            self._unlock(link)
+            unlock(self._dashboard, link, self._protective_since_s or time.monotonic())
         elif step is Step.UPLOAD:
             link.upload()
             self._prepare_program(link)
         elif step is Step.ZERO:
             # What still touches something would make a zero of it.
-            if self._mean_force(link) < self._options.zero_residual_n:
-                self._zero(link)
+            if link.mean_force_n() < self._options.zero_residual_n:
+                link.zero_force()
         else:
             reading = link.reading()
             fault = fault_in(self._health(link, reading))
             if fault is not None:
-                raise _error_of(fault)
+                raise error_of(fault)
 
     def _reconnect(self) -> None:
         """Replaces the link. What hangs in the old one is left to itself."""
@@ -384,22 +348,6 @@ class UrArm(Arm):
             link.close()
         check_controller(self._options, self._dashboard)
         self._open_link()
-
-    def _unlock(self, link: Link) -> None:
-        """Unlocks a protective stop, no earlier than the controller allows."""
-        since = self._protective_since_s or time.monotonic()
-        time.sleep(max(0.0, since + UNLOCK_AFTER_S - time.monotonic()))
-        self._ask("close safety popup")
-        answer = self._ask("unlock protective stop")
-        if "releasing" not in answer.lower():
-            raise ArmFaultError(f"the robot stays locked: {answer}", cure="unlock it on the pendant")
-        wait_until(lambda: not link.reading().safety_bits & 1 << 2, 3.0, "the protective stop was not released")
-
-    def _ask(self, line: str) -> str:
-        try:
-            return self._dashboard.ask(line)
-        except Unreachable as error:
-            raise ArmFaultError(str(error), cure=ROWS[FaultKind.LOST_CONNECTION].cure) from error
 
     # --- what stands behind every call ---
 
@@ -413,53 +361,7 @@ class UrArm(Arm):
         link, pulse = self._opened(), self._pulse
         _, fault = self._observe(link)
         if fault is not None:
-            raise _error_of(fault)
+            raise error_of(fault)
         if pulse is None or not pulse.alive:
             raise ArmFaultError("the thread that serves the robot has ended", cure="close the cell and open it again")
         return link, pulse
-
-
-class _RemoteWatch:
-    """Asks the dashboard now and then whether the robot is in remote control: nothing in the stream says so."""
-
-    def __init__(self, dashboard: Dashboard) -> None:
-        self._dashboard = dashboard
-        self.remote: bool | None = None
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="ur-remote-watch", daemon=True)
-        self._thread.start()
-
-    def look(self) -> None:
-        """Asks now."""
-        try:
-            answer = self._dashboard.ask("is in remote control").lower()
-        except Unreachable:
-            self.remote = None
-        else:
-            self.remote = {"true": True, "false": False}.get(answer)
-
-    def end(self) -> None:
-        self._ending.set()
-        self._thread.join(1.5)
-
-    def _run(self) -> None:
-        while not self._ending.wait(REMOTE_EVERY_S):
-            self.look()
-
-
-def _error_of(fault: FaultKind) -> ArmFaultError:
-    row = ROWS[fault]
-    return ArmFaultError(row.what, cure=row.cure)
-
-
-def _accepted(taken: bool, what: str) -> None:
-    if not taken:
-        raise ArmFaultError(f"the robot does not accept {what}", cure="see the log on the pendant")
-
-
-def _held_up(away: np.ndarray) -> ArmFaultError:
-    missing, turned = float(np.linalg.norm(away[:3])), float(np.linalg.norm(away[3:]))
-    return ArmFaultError(
-        f"the arm was held up {missing * 1e3:.1f} mm and {turned:.3f} rad before its goal",
-        cure="free the tool, and see that the way to the goal is clear",
-    )

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from skillcore.errors import ArmFaultError
+
 PROTECTIVE_BIT, SAFEGUARD_BITS, EMERGENCY_BITS = 1 << 2, 1 << 4, 1 << 5 | 1 << 6 | 1 << 7
 VIOLATION_BITS = 1 << 3 | 1 << 8 | 1 << 9
 """Of safety_status_bits. Recovery mode, violation and fault need the pendant."""
@@ -159,6 +161,11 @@ FAULTS = (
 )
 
 ROWS = {row.kind: row for row in FAULTS}
+
+
+def error_of(kind: FaultKind) -> ArmFaultError:
+    """What a person is told."""
+    return ArmFaultError(ROWS[kind].what, cure=ROWS[kind].cure)
 
 
 def fault_in(health: Health) -> FaultKind | None:

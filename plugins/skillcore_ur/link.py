@@ -22,6 +22,8 @@ from skillcore.types import Array, Pose
 LOCK_S = 1.5
 CLOSE_S = 1.5
 PROGRAM_S = 5.0
+POLL_S = 0.008
+ZERO_SETTLE_S, ZERO_READINGS = 0.1, 10
 _VARIABLES = [
     "timestamp",
     "actual_q",
@@ -137,6 +139,20 @@ class Link:
             control.reuploadScript()
             wait_until(control.isProgramRunning, PROGRAM_S, "the control program does not start")
 
+    def zero_force(self) -> None:
+        """Makes the present force the zero, and waits until that shows. Raises ArmFaultError."""
+        with self.commands() as control:
+            accepted(control.zeroFtSensor(), "zeroing the force sensor")
+        time.sleep(ZERO_SETTLE_S)
+
+    def mean_force_n(self) -> float:
+        """The size of the mean of a few readings. Raises DeviceError."""
+        forces = []
+        for _ in range(ZERO_READINGS):
+            forces.append(self.reading().wrench[:3])
+            time.sleep(POLL_S)
+        return float(np.linalg.norm(np.mean(forces, axis=0)))
+
     @property
     def moving_alone(self) -> bool:
         """Whether a motion runs that nobody waits for."""
@@ -170,3 +186,9 @@ def wait_until(holds: Callable[[], bool], timeout_s: float, else_what: str) -> N
         if time.monotonic() > until:
             raise DeviceError(else_what, cure="see the log on the pendant")
         time.sleep(0.005)
+
+
+def accepted(taken: bool, what: str) -> None:
+    """Raises ArmFaultError for a command that was not taken."""
+    if not taken:
+        raise ArmFaultError(f"the robot does not accept {what}", cure="see the log on the pendant")

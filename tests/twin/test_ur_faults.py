@@ -225,11 +225,11 @@ def test_a_compliant_motion_presses_no_harder_than_told(
     arm.move_to(Pose(UP, here.rotation), speed_m_s=0.25, force_limit_n=60.0)
 
 
-def test_zeroing_is_checked(make_arm: Callable[..., Any]) -> None:
+def test_zeroing_is_checked(make_arm: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     arm = make_arm(zero_residual_n=0.5)
     arm.connect()
     # The tool is pressed on while the zero is taken: what it feels afterwards is none.
-    arm._zero = lambda link: None
+    monkeypatch.setattr("skillcore_ur.link.Link.zero_force", lambda link: None)
     here = arm.read().tcp_from_base
     arm.move_to(Pose(UP, here.rotation), speed_m_s=0.25, force_limit_n=60.0)
     arm.move_to(Pose(BESIDE - [0.0, 0.0, 0.01], here.rotation), speed_m_s=0.25, force_limit_n=60.0)
