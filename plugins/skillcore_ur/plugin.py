@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,14 @@ if TYPE_CHECKING:
 
 
 def _make_arm(options: ArmOptions, context: Context) -> Arm:
-    # Said now, and not when the robot is connected: a missing library is a matter of the installation.
-    import rtde_control  # noqa: F401
-    import rtde_receive  # noqa: F401
+    # Said now, and not when the robot is connected: a missing library is a matter of the installation. It is loaded in
+    # the process that serves the robot only.
+    for name in ("rtde_control", "rtde_receive"):
+        if importlib.util.find_spec(name) is None:
+            raise ImportError(f"No module named {name!r}", name=name)
+    from skillcore_ur.remote_arm import RemoteUrArm
 
-    from skillcore_ur.arm import UrArm
-
-    return UrArm(options, context.clock)
+    return RemoteUrArm(options)
 
 
 @hookimpl

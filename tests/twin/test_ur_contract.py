@@ -1,4 +1,4 @@
-"""The UR driver keeps the promises of an arm, in both kinds of compliance, over the twin."""
+"""The UR driver keeps the promises of an arm over the twin: as a cell has it, and in both kinds of compliance."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import pytest
 from skillcore.interfaces import Arm
 from skillcore.testing import ArmContract
 from skillcore_ur.arm import UrArm
+from skillcore_ur.remote_arm import RemoteUrArm
 
 
-class TestUrArmInForceMode(ArmContract):
+class TestUrArm(ArmContract):
+    """In a process of its own, with force mode."""
+
     settle_s = 0.4
     changes: ClassVar[dict[str, Any]] = {}
 
@@ -20,8 +23,13 @@ class TestUrArmInForceMode(ArmContract):
         self._robot = robot
 
     def make_arm(self) -> Arm:
-        return UrArm(self._robot.options(**self.changes))
+        return RemoteUrArm(self._robot.options(**self.changes))
 
 
-class TestUrArmInServoMode(TestUrArmInForceMode):
+class TestUrArmInServoMode(TestUrArm):
+    """In this process."""
+
     changes: ClassVar[dict[str, Any]] = {"compliance": {"mode": "servo", "tool_force_limit_n": 120.0}}
+
+    def make_arm(self) -> Arm:
+        return UrArm(self._robot.options(**self.changes))
