@@ -6,6 +6,7 @@ that nobody waits for without end, and a client that will not close is left behi
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import threading
@@ -35,6 +36,17 @@ _VARIABLES = [
     "safety_status_bits",
     "target_speed_fraction",
 ]
+
+
+_disconnecting: list[threading.Thread] = []
+"""`disconnect` sleeps for half a second when all is done; what still sleeps at the end of Python would abort it."""
+
+
+@atexit.register
+def _await_disconnected() -> None:
+    until = time.monotonic() + CLOSE_S
+    for thread in _disconnecting:
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,7 +186,9 @@ class Link:
             # Its destructor holds Python's global lock for half a second, or without end where the network hangs, and
             # does nothing that `disconnect` has not done. So it must never run.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(client))
-            threading.Thread(target=client.disconnect, name="ur-disconnect", daemon=True).start()
+            thread = threading.Thread(target=client.disconnect, name="ur-disconnect", daemon=True)
+            thread.start()
+            _disconnecting.append(thread)
         with contextlib.suppress(DeviceError):
             wait_until(lambda: not any(client.isConnected() for client in clients), CLOSE_S, "it hangs")
 

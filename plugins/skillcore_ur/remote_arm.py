@@ -23,7 +23,15 @@ from skillcore_ur.messages import error_from, pose_from, pose_to, state_from
 from skillcore_ur.options import ArmOptions
 
 ALIVE_EVERY_S = 0.1
-WAITS_S = {"connect": 60.0, "recover": 60.0, "move_to": 600.0, "zero_wrench": 20.0, "close": 10.0, "stop": 5.0}
+WAITS_S = {
+    "read": 2.0,
+    "connect": 60.0,
+    "recover": 60.0,
+    "move_to": 600.0,
+    "zero_wrench": 20.0,
+    "close": 10.0,
+    "stop": 5.0,
+}
 """How long a call may take; others `WAIT_S`. A process that takes longer hangs."""
 WAIT_S = 10.0
 END_S = 5.0
@@ -168,6 +176,7 @@ class _Process:
 
     def kill(self) -> None:
         """Ends it at once; the robot's watchdog ends its program."""
+        self._gone.set()
         self._process.kill()
 
     def end(self) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from skillcore.config import validate_options
 from skillcore_twin import client
 from skillcore_ur.arm import UrArm
 from skillcore_ur.options import ArmOptions
+from skillcore_ur.remote_arm import RemoteUrArm
 
 pytest.importorskip("rtde_control")
 
@@ -68,26 +71,45 @@ class Robot:
             time.sleep(0.02)
 
 
-@pytest.fixture(scope="session")
-def robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Robot]:
-    """One twin for all tests that use it."""
+@contextmanager
+def at_home(home: Path) -> Iterator[None]:
+    """With a home for these tests alone, and all plugins."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SKILLCORE_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("SKILLCORE_HOME", str(home))
         patch.delenv("SKILLCORE_PLUGINS", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def twin_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def _at_home(twin_home: Path) -> Iterator[None]:
+    with at_home(twin_home):
+        yield
+
+
+@pytest.fixture(scope="session")
+def robot(twin_home: Path) -> Iterator[Robot]:
+    """One twin for all tests that use it."""
+    with at_home(twin_home):
         note = client.start(client.Order(address=ADDRESS), timeout_s=120.0)
-        try:
-            yield Robot(note)
-        finally:
+    try:
+        yield Robot(note)
+    finally:
+        with at_home(twin_home):
             client.stop(note)
 
 
 @pytest.fixture
-def make_arm(robot: Robot) -> Iterator[Callable[..., UrArm]]:
+def make_arm(robot: Robot) -> Iterator[Callable[..., UrArm | RemoteUrArm]]:
     """Makes drivers that are not connected, and leaves the robot healthy and alone afterwards."""
-    made: list[UrArm] = []
+    made: list[UrArm | RemoteUrArm] = []
 
-    def make(**changes: Any) -> UrArm:
-        made.append(UrArm(robot.options(**changes)))
+    def make(kind: type[UrArm | RemoteUrArm] = UrArm, **changes: Any) -> UrArm | RemoteUrArm:
+        made.append(kind(robot.options(**changes)))
         return made[-1]
 
     yield make
@@ -98,7 +120,15 @@ def make_arm(robot: Robot) -> Iterator[Callable[..., UrArm]]:
 
 @pytest.fixture
 def arm(make_arm: Callable[..., UrArm]) -> UrArm:
-    """A connected driver."""
+    """A connected driver, in this process."""
     arm = make_arm()
+    arm.connect()
+    return arm
+
+
+@pytest.fixture
+def remote_arm(make_arm: Callable[..., RemoteUrArm]) -> RemoteUrArm:
+    """A connected driver in a process of its own, as a cell has it."""
+    arm = make_arm(RemoteUrArm)
     arm.connect()
     return arm

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -247,49 +242,6 @@ def test_a_goal_out_of_reach_is_refused_before_it_is_sent(lifted: Any, robot: An
         lifted.move_to(far, speed_m_s=0.2, force_limit_n=30.0)
     assert float(np.linalg.norm(robot.position_m() - before)) < STILL_M
     assert lifted.read().fault is None
-
-
-# --- a driver that dies or hangs ---------------------------------------------------------------------------------
-
-DRIVER = textwrap.dedent(
-    """
-    import json, sys, time
-    from skillcore.config import validate_options
-    from skillcore.types import Pose
-    from skillcore_ur.arm import UrArm
-    from skillcore_ur.options import ArmOptions
-    arm = UrArm(validate_options(json.loads(sys.argv[1]), ArmOptions, where="test"))
-    arm.connect()
-    goal = arm.read().tcp_from_base @ Pose.from_xyz_yaw(0.0, 0.0, -0.03, 0.0)
-    if sys.argv[2] == "servo":
-        arm.servo_to(goal, duration_s=10.0, force_limit_n=30.0)
-        print("moving", flush=True)
-        time.sleep(60.0)
-    else:
-        print("moving", flush=True)
-        arm.move_to(goal, speed_m_s=0.005, force_limit_n=50.0)
-    """
-)
-
-
-@pytest.mark.parametrize(("number", "motion"), [(signal.SIGKILL, "servo"), (signal.SIGSTOP, "move")])
-def test_the_arm_stops_when_its_driver_does(number: signal.Signals, motion: str, robot: Any, lifted: Any) -> None:
-    here = lifted.read().tcp_from_base
-    lifted.move_to(Pose(np.array([0.5, 0.0, 0.14]), here.rotation), speed_m_s=0.2, force_limit_n=50.0)
-    lifted.close()
-    options = robot.options().model_dump_json()
-    command = [sys.executable, "-c", DRIVER, options, motion]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            assert process.stdout.readline() == "moving\n"
-            time.sleep(0.5)
-            os.kill(process.pid, number)
-            robot.eventually(lambda: robot.status()["program"] == "STOPPED", "the program goes on alone")
-            stands(robot)
-            assert robot.position_m()[2] < 0.14 + 0.028
-        finally:
-            process.kill()
 
 
 # --- connecting --------------------------------------------------------------------------------------------------
