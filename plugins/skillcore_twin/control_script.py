@@ -291,7 +291,10 @@ class ControlScript:
 
     def _set_payload(self) -> None:
         controller = self._controller
-        controller.payload_kg = self._double(0)
+        mass = self._double(0)
+        if not 0.0 <= mass <= controller.robot.payload_kg:
+            raise ScriptError(f"a {controller.robot.name} carries no payload of {mass:g} kg")
+        controller.payload_kg = mass
         cog = self._doubles(1, 3)
         if np.any(cog):
             controller.payload_cog_m = cog

@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 
 from skillcore.cell_config import Fixture, LoadedCell, load_cell
-from skillcore.errors import SkillcoreError, UnknownNameError
+from skillcore.errors import InputError, SkillcoreError, UnknownNameError
 from skillcore.parts import Context
 from skillcore.plugins import Registry
 from skillcore.types import Pose
@@ -29,13 +29,19 @@ def build(order: Order) -> Twin:
     """A twin that does not serve yet. Raises SkillcoreError."""
     if order.model not in ROBOTS:
         raise UnknownNameError("model of a robot", order.model, ROBOTS)
+    robot = ROBOTS[order.model]
+    if order.payload_kg > robot.payload_kg:
+        raise InputError(
+            f"a {robot.name} carries {robot.payload_kg:g} kg, and the payload is {order.payload_kg:g} kg",
+            cure="correct payload.mass_kg in the cell file, or choose a larger robot",
+        )
     registry = Registry.discover()
     cell = _with_fixture(load_cell(order.cell, registry), order.fixture)
     skill = registry.make("skills", SKILL, {}, Context(name=SKILL)) if order.connector else None
     world = LiveWorld(cell, skill=skill, connector=order.connector, seed=order.seed)
     x, y, z = order.payload_cog_m
     setup = Setup(
-        robot=ROBOTS[order.model],
+        robot=robot,
         tool_from_flange=Pose.from_rotvec(order.tcp[:3], order.tcp[3:]),
         payload_kg=order.payload_kg,
         payload_cog_m=(x, y, z),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 VERSION, CONTROLLER_VERSION = ord("V"), ord("v")
-OUTPUTS, INPUTS, START, PAUSE, DATA, TEXT = ord("O"), ord("I"), ord("S"), ord("P"), ord("U"), ord("M")
+OUTPUTS, INPUTS, START, PAUSE, DATA = ord("O"), ord("I"), ord("S"), ord("P"), ord("U")
 HEADER = struct.Struct(">HB")
 NOT_FOUND, IN_USE = "NOT_FOUND", "IN_USE"
 

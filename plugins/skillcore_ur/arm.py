@@ -1,4 +1,5 @@
-"""A Universal Robots arm as an `Arm`. So far run on the twin only, never on a real robot.
+"""A Universal Robots arm as an `Arm`, in the process that serves it. So far run on the twin only, never on a real
+robot.
 
 Free motions are moveL; compliant ones are force mode or servoL, see `skillcore_ur.compliance` and the options. Faults
 and the way back from them stand in `skillcore_ur.faults`. The TCP's force is taken to be what the surroundings exert
@@ -182,7 +183,7 @@ class UrArm(Arm):
         if not taken:
             self._refuse(link, "the robot does not take the motion")
         try:
-            await_arrival(self._watched(link, stops), tcp_from_base, force_limit_n)
+            await_arrival(self._watched(link, stops), tcp_from_base, speed_m_s=speed, force_limit_n=force_limit_n)
         except BaseException:
             self.stop()
             raise

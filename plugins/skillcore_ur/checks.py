@@ -23,7 +23,6 @@ _DASHBOARD_NAMES = {"ur3e": "UR3", "ur5e": "UR5", "ur10e": "UR10", "ur16e": "UR1
 _ASKED = (
     "safety_status_bits",
     "robot_mode",
-    "runtime_state",
     "target_speed_fraction",
     "payload",
     "payload_cog",

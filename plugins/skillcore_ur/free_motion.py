@@ -17,8 +17,9 @@ ARRIVED_M, ARRIVED_RAD = 0.002, 0.02
 HELD_UP_S = 1.0
 SETTLE_S = 0.5
 STILL_M_S = 0.002
-STIRRED = 2e-4
-"""A tool that has gone no further than this, in m and rad together, is held up."""
+STIRRED = 1e-3
+"""A tool that has gone no further than this, in m and rad together, in `HELD_UP_S` and twice the time that it takes, is
+held up. Less than this is noise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +30,7 @@ class Progress:
     runs: bool
 
 
-def await_arrival(look: Callable[[], Progress], goal: Pose, force_limit_n: float) -> None:
+def await_arrival(look: Callable[[], Progress], goal: Pose, *, speed_m_s: float, force_limit_n: float) -> None:
     """Returns when the tool is at the goal and at rest.
 
     Raises ArmFaultError when it meets more than the force, is held up, or ends elsewhere; and as `look` does.
@@ -56,7 +57,7 @@ def await_arrival(look: Callable[[], Progress], goal: Pose, force_limit_n: float
                 return
             if now - ended_s > 2.0 * SETTLE_S:
                 raise held_up(away)
-        elif now - stirred_s > HELD_UP_S:
+        elif now - stirred_s > HELD_UP_S + 2.0 * STIRRED / (speed_m_s * max(reading.slider, 0.01)):
             raise held_up(away)
         time.sleep(POLL_S)
 

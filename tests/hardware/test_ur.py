@@ -17,8 +17,8 @@ from skillcore.config import validate
 from skillcore.interfaces import Arm
 from skillcore.testing import ArmContract
 from skillcore.yamlfile import parse_yaml
-from skillcore_ur.arm import UrArm
 from skillcore_ur.options import ArmOptions
+from skillcore_ur.remote_arm import RemoteUrArm
 
 VARIABLE = "SKILLCORE_UR_ARM"
 
@@ -33,7 +33,7 @@ class TestRealUrArm(ArmContract):
     settle_s = 1.0
 
     def make_arm(self) -> Arm:
-        return UrArm(validate(parse_yaml(os.environ[VARIABLE], VARIABLE), ArmOptions))
+        return RemoteUrArm(validate(parse_yaml(os.environ[VARIABLE], VARIABLE), ArmOptions))
 
     def test_what_connect_says_is_true(self, arm: Arm) -> None:
         """With a person to look: prints what was read, to be held against the pendant."""

@@ -96,7 +96,6 @@ def state_pid(address: str) -> int:
         (("--address", "localhost"), "no loopback address"),
         (("--address", ADDRESS, "--model", "ur7"), "model of a robot"),
         (("--address", ADDRESS, "--connector", "hdmj"), "hdmi"),
-        (("--address", ADDRESS, "--world", "bench.yaml"), "is not simulated"),
         (("sim",), "driver: mujoco"),
     ],
 )
