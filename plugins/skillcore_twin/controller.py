@@ -23,7 +23,7 @@ from skillcore.types import ArmState, Array, Pose, rotvec_from_rotation
 from skillcore_twin.force_mode import PATH_DEVIATION_M, PATH_DEVIATION_RAD, ForceMode, led_by_hand
 from skillcore_twin.live_world import LiveWorld
 from skillcore_twin.motions import Hold, Motion
-from skillcore_twin.robots import ELBOW_DOWN, Robot, inverse
+from skillcore_twin.robots import ELBOW_DOWN, Robot, follow, inverse
 
 GRAVITY_M_S2 = 9.81
 UNLOCK_AFTER_S = 5.0
@@ -111,6 +111,7 @@ class Controller:
         self.hand: Pose | None = None
         self.log: deque[str] = deque(maxlen=50)
         self.ticks = 0
+        self._flange_from_tool = setup.tool_from_flange.inverse()
         self._began_s = time.monotonic()
         self.state: ArmState = world.read()
         self._base_tilt = self.state.tcp_from_base.rotation[:, 2].copy()
@@ -140,7 +141,7 @@ class Controller:
         return inverse(self.robot, self.flange_of(tcp_from_base), self._joints if near is None else near)
 
     def _joints_of(self, tool_from_base: Pose, near: Array) -> Array:
-        joints = inverse(self.robot, tool_from_base @ self.setup.tool_from_flange.inverse(), near)
+        joints = follow(self.robot, tool_from_base @ self._flange_from_tool, near)
         return near if joints is None else joints
 
     # --- readings ---

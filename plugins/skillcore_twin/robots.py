@@ -9,6 +9,7 @@ some tenths of a millimetre.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -19,6 +20,9 @@ from skillcore.types import Array, Pose
 ALPHA_RAD = (math.pi / 2, 0.0, 0.0, math.pi / 2, -math.pi / 2, 0.0)
 ELBOW_DOWN = np.array([0.0, -1.2, 1.6, -2.0, -math.pi / 2, 0.0])
 """Joints in rad of a usual working pose, tool down; inverse kinematics start from here."""
+
+FOLLOWED_RAD = 0.3
+"""Joints that have gone no further are those of the same arm, a moment later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +91,32 @@ def forward(robot: Robot, joints_rad: Array) -> Pose:
 def inverse(robot: Robot, flange_from_base: Pose, near_rad: Array) -> Array | None:
     """The joints (6,) nearest to `near_rad` that bring the flange there; None where it is out of reach."""
     best, best_distance = None, math.inf
-    for joints in _solutions(robot, flange_from_base):
-        turned = near_rad + np.remainder(joints - near_rad + math.pi, 2.0 * math.pi) - math.pi
-        turned -= 2.0 * math.pi * np.round(turned / (2.0 * math.pi)) * (np.abs(turned) > robot.joint_limit_rad)
+    for joints in _solutions(robot, flange_from_base, tuple(product((1.0, -1.0), repeat=3))):
+        turned = _unwound(robot, joints, near_rad)
         distance = float(np.sum((turned - near_rad) ** 2))
         if distance < best_distance:
             best, best_distance = turned, distance
     return best
+
+
+def follow(robot: Robot, flange_from_base: Pose, near_rad: Array) -> Array | None:
+    """As `inverse`, at a quarter of the cost, for a flange that has moved a little: the arm has not folded over."""
+    wrist = flange_from_base.position_m - robot.d_m[5] * flange_from_base.rotation[:, 2]
+    ahead = near_rad[0] - math.atan2(wrist[1], wrist[0]) - math.pi / 2
+    branch = (math.copysign(1.0, math.sin(ahead)), *(math.copysign(1.0, near_rad[joint]) for joint in (4, 2)))
+    for joints in _solutions(robot, flange_from_base, (branch,)):
+        turned = _unwound(robot, joints, near_rad)
+        if float(np.max(np.abs(turned - near_rad))) < FOLLOWED_RAD:
+            return turned
+    return inverse(robot, flange_from_base, near_rad)
+
+
+def _unwound(robot: Robot, joints: Array, near_rad: Array) -> Array:
+    """The same joints, each turned as often as brings it nearest, within its limits."""
+    turned = near_rad + np.remainder(joints - near_rad + math.pi, 2.0 * math.pi) - math.pi
+    return np.asarray(
+        turned - 2.0 * math.pi * np.round(turned / (2.0 * math.pi)) * (abs(turned) > robot.joint_limit_rad)
+    )
 
 
 def jacobian(robot: Robot, joints_rad: Array, tcp_from_flange: Pose) -> Array:
@@ -120,7 +143,8 @@ def _link(joint_rad: float, d_m: float, a_m: float, alpha_rad: float) -> Array:
     )
 
 
-def _solutions(robot: Robot, flange: Pose) -> list[Array]:
+def _solutions(robot: Robot, flange: Pose, branches: Sequence[tuple[float, ...]]) -> list[Array]:
+    """Those of some branches: of the shoulder's side, the wrist's flip and the elbow's bend, 1 or -1 each."""
     _, _, _, d4, d5, d6 = robot.d_m
     a2, a3 = robot.a_m[1], robot.a_m[2]
     (nx, ox, ax), (ny, oy, ay), _ = flange.rotation.tolist()
@@ -133,7 +157,7 @@ def _solutions(robot: Robot, flange: Pose) -> list[Array]:
     goal[:3, :3], goal[:3, 3] = flange.rotation, flange.position_m
     found = []
     lead, swing = math.atan2(wrist_y, wrist_x) + math.pi / 2, math.acos(d4 / span)
-    for shoulder, flip in product((1.0, -1.0), repeat=2):
+    for shoulder, flip, elbow in branches:
         q1 = lead + shoulder * swing
         s1, c1 = math.sin(q1), math.cos(q1)
         q5 = flip * math.acos(_in_unit((px * s1 - py * c1 - d4) / d6))
@@ -148,11 +172,10 @@ def _solutions(robot: Robot, flange: Pose) -> list[Array]:
         cosine = (squared - a2 * a2 - a3 * a3) / (2.0 * a2 * a3)
         if abs(cosine) > 1.0 + 1e-9:
             continue
-        for elbow in (1.0, -1.0):
-            q3 = elbow * math.acos(_in_unit(cosine))
-            q2 = math.atan2(y, x) - math.atan2(a3 * math.sin(q3), a2 + a3 * math.cos(q3))
-            total = math.atan2(fourth[1, 0], fourth[0, 0])
-            found.append(np.array([q1, q2, q3, total - q2 - q3, q5, q6]))
+        q3 = elbow * math.acos(_in_unit(cosine))
+        q2 = math.atan2(y, x) - math.atan2(a3 * math.sin(q3), a2 + a3 * math.cos(q3))
+        total = math.atan2(fourth[1, 0], fourth[0, 0])
+        found.append(np.array([q1, q2, q3, total - q2 - q3, q5, q6]))
     return found
 
 

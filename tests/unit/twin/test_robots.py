@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skillcore.types import Pose
-from skillcore_twin.robots import ELBOW_DOWN, ROBOTS, Robot, forward, inverse, jacobian
+from skillcore_twin.robots import ELBOW_DOWN, ROBOTS, Robot, follow, forward, inverse, jacobian
 
 EACH = pytest.mark.parametrize("robot", ROBOTS.values(), ids=lambda robot: robot.name)
 
@@ -31,6 +31,18 @@ def test_inverse_takes_the_solution_that_is_nearest(robot: Robot) -> None:
         assert following is not None
         assert float(np.max(np.abs(following - joints))) < 0.05
         joints = following
+
+
+@EACH
+def test_an_arm_that_moves_is_followed_through_every_fold(robot: Robot) -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(100):
+        joints = rng.uniform(-3.0, 3.0, 6)
+        moved = joints + rng.normal(0.0, 0.01, 6)
+        assert follow(robot, forward(robot, moved), joints) == pytest.approx(moved, abs=1e-5)
+    far = rng.uniform(-3.0, 3.0, 6)
+    flange = forward(robot, far)
+    assert follow(robot, flange, joints) == pytest.approx(inverse(robot, flange, joints), abs=1e-9)
 
 
 @EACH
