@@ -264,6 +264,9 @@ class UrArm(Arm):
             pulse.let_go()
             if self._machine.may_move and link.connected:
                 with link.commands() as control:
+                    if self._freedrive:
+                        control.endTeachMode()
+                        self._freedrive = False
                     control.stopL(STOP_M_S2, True)
 
     # --- freedrive ---

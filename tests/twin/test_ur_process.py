@@ -127,6 +127,9 @@ def test_faults_and_errors_come_through(robot: Any, lifted: RemoteUrArm) -> None
     lifted.start_freedrive()
     assert robot.status()["freedrive"]
     lifted.end_freedrive()
+    lifted.start_freedrive()
+    lifted.stop()
+    assert not robot.status()["freedrive"]
     far = Pose(np.array([3.0, 0.0, 0.2]), lifted.read().tcp_from_base.rotation)
     with pytest.raises(ArmFaultError, match="safety limits"):
         lifted.move_to(far, speed_m_s=0.1, force_limit_n=30.0)
