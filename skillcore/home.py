@@ -1,7 +1,7 @@
 """The one folder where everything lives that skillcore writes: `$SKILLCORE_HOME`, or the user's data folder.
 
-    runs/ bundles/ datasets/ taught/ cache/ locks/      made when they are first asked for
-    settings.yaml                                       what the user prefers; see `skillcore.settings`
+    runs/ bundles/ datasets/ taught/ cache/ locks/ background/    made when they are first asked for
+    settings.yaml                                                 what the user prefers; see `skillcore.settings`
 
 Also the lock that keeps a cell to one process.
 """
@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from skillcore.errors import CellBusyError, StorageError
 
-Subfolder = Literal["runs", "bundles", "datasets", "taught", "cache", "locks"]
+Subfolder = Literal["runs", "bundles", "datasets", "taught", "cache", "locks", "background"]
 SUBFOLDERS: tuple[Subfolder, ...] = get_args(Subfolder)
 
 _CURE = "set SKILLCORE_HOME to a folder you can write to"

@@ -1,6 +1,7 @@
 """The `skill` command: its command groups, and what becomes of an error.
 
-To add a command, write a module here and a line in `COMMANDS`. The module holds a `typer.Typer` for a group, or
+To add a command, write a module here and a line in `COMMANDS`; plugins add theirs as `skillcore.plugin_commands`
+says. The module holds a `typer.Typer` for a group, or
 a function for a single command, and imports what is heavy (torch, mujoco, pyarrow, the parts of skillcore that
 need them) inside its functions: then `skill <command> --help` is as fast as `skill --help`, which imports no
 command at all.
@@ -26,7 +27,8 @@ import typer.core
 import typer.main
 
 from skillcore.cli.output import print_error, print_note
-from skillcore.errors import SkillcoreError
+from skillcore.errors import PluginError, SkillcoreError
+from skillcore.plugin_commands import load_plugin_command, plugin_commands
 
 
 class LazyCommand(NamedTuple):
@@ -79,24 +81,49 @@ _BROKEN_PIPE_EXIT_CODE = 128 + signal.SIGPIPE
 
 
 class _LazyGroup(typer.core.TyperGroup):
-    """A group that shows commands by their line of help, and imports the one that is called."""
+    """A group that shows commands by their line of help, and imports the one that is called.
+
+    Commands of plugins come last. A plugin cannot take the place of a command that is here.
+    """
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         for name, command in COMMANDS.items():
             self.add_command(typer.core.TyperCommand(name, help=command.help), name)
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        here = super().list_commands(ctx)
+        return [*here, *(name for name in plugin_commands() if name not in here)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        here = super().get_command(ctx, cmd_name)
+        if here is not None:
+            return here
+        points = plugin_commands().get(cmd_name)
+        if points is None:
+            return None
+        try:
+            return made_command(cmd_name, load_plugin_command(cmd_name, points))
+        except PluginError as error:
+            return typer.core.TyperCommand(cmd_name, help=f"({error.what})")
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
         if name in COMMANDS:
             command = load_command(name, COMMANDS[name])
+        elif name is not None:
+            command = made_command(name, load_plugin_command(name, plugin_commands()[name]))
         return name, command, rest
 
 
 def load_command(name: str, command: LazyCommand) -> Any:
     """Imports a command and makes it into what typer runs."""
     module, attribute = command.target.split(":")
-    target = getattr(importlib.import_module(module), attribute)
+    return made_command(name, getattr(importlib.import_module(module), attribute))
+
+
+def made_command(name: str, target: Any) -> Any:
+    """What typer runs, of a `typer.Typer` for a group or a function for a single command."""
     if not isinstance(target, typer.Typer):
         single = typer.Typer(add_completion=False)
         single.command(name)(target)

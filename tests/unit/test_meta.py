@@ -15,10 +15,11 @@ import pytest
 import torch
 
 from skillcore import errors, hookspecs
-from skillcore.cli.app import COMMANDS, load_command
+from skillcore.cli.app import COMMANDS, load_command, made_command
 from skillcore.config import load_yaml
 from skillcore.learning.recipe import Recipe, make_brain
 from skillcore.parts import ViewShape
+from skillcore.plugin_commands import load_plugin_command, plugin_commands
 from skillcore.plugins import Registry
 
 ROOT = Path(__file__).parents[2]
@@ -31,16 +32,21 @@ BLOCK = re.compile(r"^```(\w+)\n# (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 # --- commands ----------------------------------------------------------------------------------------------------
 
+ALL_COMMANDS = [*COMMANDS, *plugin_commands()]
 
-@pytest.mark.parametrize("name", COMMANDS)
+
+@pytest.mark.parametrize("name", ALL_COMMANDS)
 def test_each_command_is_shown_in_a_document(name: str) -> None:
     shown = [path.name for path in DOCUMENTS if re.search(rf"^\$ skill {name}\b", path.read_text(), re.MULTILINE)]
     assert shown
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", ALL_COMMANDS)
 def test_each_command_and_each_of_its_options_has_help(name: str) -> None:
-    command = load_command(name, COMMANDS[name])
+    if name in COMMANDS:
+        command = load_command(name, COMMANDS[name])
+    else:
+        command = made_command(name, load_plugin_command(name, plugin_commands()[name]))
     for one in (command, *getattr(command, "commands", {}).values()):
         assert one.help, one.name
         without = [option.name for option in one.params if not getattr(option, "help", None) and option.name != "help"]

@@ -1,0 +1,146 @@
+"""The thread that keeps the arm alive: it looks after faults, serves the watchdog, and leads the compliant motion.
+
+When this process dies or hangs, the thread stands still, and the controller's watchdog ends its program. On a fault
+the thread commands nothing any more, which has the same end.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from skillcore.errors import SkillcoreError
+from skillcore.types import Pose, Wrench
+from skillcore_ur.compliance import Admittance, Ramp, spring_wrench
+from skillcore_ur.link import Link, Reading
+from skillcore_ur.options import ArmOptions, ForceMode
+
+IDLE_S = 0.02
+RELEASE_S = 1.0
+STOP_M_S2 = 4.0
+
+
+@dataclass(slots=True)
+class _Motion:
+    ramp: Ramp
+    admittance: Admittance | None
+    engaged: bool = False
+
+
+class Pulse:
+    """Runs until `end`. healthy: called with each reading; says whether the arm may be commanded."""
+
+    def __init__(self, link: Link, options: ArmOptions, healthy: Callable[[Reading | None], bool]) -> None:
+        self._link, self._options, self._healthy = link, options, healthy
+        self._compliance = options.compliance
+        self._period_s = 1.0 / min(options.rate_hz, 125.0)
+        self._lock = threading.Lock()
+        self._motion: _Motion | None = None
+        self._released = threading.Event()
+        self._released.set()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ur-pulse", daemon=True)
+        self._thread.start()
+
+    # --- what others ask of it ---
+
+    def lead(self, goal: Pose, measured: Pose, duration_s: float, force_limit_n: float) -> None:
+        """Draws the tool to a goal from where the last one has brought the target, or from where the tool is."""
+        now = time.monotonic()
+        with self._lock:
+            motion = self._motion
+            start = measured if motion is None else motion.ramp.at(now)[0]
+            ramp = Ramp(start, goal, now, now + duration_s, force_limit_n)
+            if motion is None:
+                admittance = None if isinstance(self._compliance, ForceMode) else Admittance(self._compliance, measured)
+                self._released.clear()
+                self._motion = _Motion(ramp, admittance)
+            else:
+                motion.ramp = ramp
+
+    @property
+    def leading(self) -> bool:
+        return self._motion is not None
+
+    def let_go(self) -> None:
+        """Leads no more, and makes the arm stiff where it is. Raises nothing; returns within a second."""
+        with self._lock:
+            self._motion = None
+        if threading.current_thread() is not self._thread:
+            self._released.wait(RELEASE_S)
+
+    def end(self) -> None:
+        """Ends the thread, as far as it can be ended."""
+        self._ending.set()
+        with self._lock:
+            self._motion = None
+        self._thread.join(RELEASE_S)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    # --- its own thread ---
+
+    def _run(self) -> None:
+        served_s, engaged = 0.0, False
+        next_s = time.monotonic()
+        while not self._ending.is_set():
+            try:
+                reading = self._link.reading() if self._link.connected else None
+                if not self._healthy(reading) or reading is None:
+                    with self._lock:
+                        self._motion = None
+                    engaged = False
+                    self._released.set()
+                else:
+                    with self._lock:
+                        motion = self._motion
+                    if motion is not None:
+                        self._command(motion, reading)
+                        engaged, served_s = True, time.monotonic()
+                    elif engaged:
+                        self._release()
+                        engaged, served_s = False, time.monotonic()
+                        self._released.set()
+                    elif time.monotonic() - served_s >= IDLE_S:
+                        self._released.set()
+                        with self._link.commands() as control:
+                            control.kickWatchdog()
+                        served_s = time.monotonic()
+            except SkillcoreError:
+                # What is wrong shows in the next reading; until then nothing is commanded.
+                self._healthy(None)
+            next_s = max(next_s + self._period_s, time.monotonic())
+            self._ending.wait(max(0.0, next_s - time.monotonic()))
+
+    def _command(self, motion: _Motion, reading: Reading) -> None:
+        ramp = motion.ramp
+        target, velocity = ramp.at(time.monotonic())
+        compliance = self._compliance
+        if isinstance(compliance, ForceMode):
+            wrench = spring_wrench(
+                compliance, target, velocity, reading.tcp_from_base, reading.twist, ramp.force_limit_n
+            )
+            frame = [*reading.tcp_from_base.position_m, 0.0, 0.0, 0.0]
+            limits = self._options.limits
+            speeds = [limits.speed_m_s] * 3 + [limits.turn_speed_rad_s] * 3
+            with self._link.commands() as control:
+                control.forceMode(frame, [1] * 6, list(wrench), 2, speeds)
+            return
+        assert motion.admittance is not None
+        felt = Wrench(reading.wrench[:3], reading.wrench[3:])
+        pose = motion.admittance.step(target, velocity, felt, ramp.force_limit_n, self._period_s)
+        with self._link.commands() as control:
+            control.servoL(
+                list(pose.as_vector()), 0.0, 0.0, self._period_s, compliance.lookahead_time_s, compliance.gain
+            )
+
+    def _release(self) -> None:
+        with self._link.commands() as control:
+            if isinstance(self._compliance, ForceMode):
+                control.forceModeStop()
+            else:
+                control.servoStop(STOP_M_S2)

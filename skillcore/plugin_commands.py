@@ -1,0 +1,73 @@
+"""Commands of `skill` that plugins bring along, found without importing any of them.
+
+A distribution names a `typer.Typer` in the entry-point group "skillcore.commands", under the command's name:
+
+    [project.entry-points."skillcore.commands"]
+    twin = "skillcore_twin.commands:twin_app"
+
+Its module imports what is heavy inside its functions. Where `SKILLCORE_PLUGINS` or `plugins.allow` in `settings.yaml`
+name the plugins to load, only the commands of their distributions are there.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import metadata
+from typing import Any
+
+from skillcore.errors import PluginError
+
+GROUP = "skillcore.commands"
+PLUGINS = "skillcore"
+
+
+def plugin_commands() -> dict[str, list[metadata.EntryPoint]]:
+    """The commands that may be offered, by name; more than one where distributions collide."""
+    found: dict[str, list[metadata.EntryPoint]] = {}
+    for point in metadata.entry_points(group=GROUP):
+        found.setdefault(point.name, []).append(point)
+    allowed = _allowed() if found else None
+    if allowed is not None:
+        owners = {_owner(point) for point in metadata.entry_points(group=PLUGINS) if point.name in allowed}
+        found = {name: [point for point in points if _owner(point) in owners] for name, points in found.items()}
+    return {name: found[name] for name in sorted(found) if found[name]}
+
+
+def load_plugin_command(name: str, points: list[metadata.EntryPoint]) -> Any:
+    """What the entry point of a command names. Raises PluginError."""
+    if len(points) > 1:
+        owners = [_owner(point) for point in points]
+        raise PluginError(
+            f"two distributions offer a command {name!r}: " + " and ".join(owners),
+            cure="uninstall one of them: pip uninstall " + " or ".join(owners),
+        )
+    try:
+        return points[0].load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also of a plugin that calls sys.exit()
+        owner = _owner(points[0])
+        raise PluginError(
+            f"command {name!r} of {owner} cannot be loaded: {type(error).__name__}: {error}",
+            cure=f"repair it, or uninstall it: pip uninstall {owner}",
+        ) from error
+
+
+def _owner(point: metadata.EntryPoint) -> str:
+    """The name of its distribution."""
+    return point.dist.name if point.dist else "unknown"
+
+
+def _allowed() -> set[str] | None:
+    """Names of the plugins that may be loaded, or None for all."""
+    variable = os.environ.get("SKILLCORE_PLUGINS", "").strip()
+    if variable:
+        return {name.strip() for name in variable.split(",")}
+    from skillcore.home import home
+
+    if not (home() / "settings.yaml").exists():
+        return None  # without a file the settings need not be loaded, which takes longer than `--help` may
+    from skillcore.settings import load_settings
+
+    chosen = load_settings().plugins.allow
+    return None if chosen is None else set(chosen)
