@@ -132,6 +132,19 @@ class Cell:
             frames.append(frame)
         return tuple(frames)
 
+    def await_frames(self, patience_s: float) -> None:
+        """Returns as soon as every camera delivers. Raises StaleFrameError if one does not within `patience_s`."""
+        until = self.clock.now_s() + patience_s
+        while True:
+            try:
+                self._frames()
+            except StaleFrameError:
+                if self.clock.now_s() >= until:
+                    raise
+                self.clock.sleep_until(self.clock.now_s() + self.period_s)
+            else:
+                return
+
     # --- moving ---
 
     def move_to(self, tcp_from_base: Pose, *, speed_m_s: float | None = None) -> None:

@@ -12,12 +12,18 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from skillcore.cell import Cell
-from skillcore.errors import DeviceError, SafetyStopError
+from skillcore.errors import ArmFaultError, DeviceError, SafetyStopError, StaleFrameError
 from skillcore.types import ACTION_NAMES, Observation, Pose
 
 POSE_BOUND = 10.0
 WRENCH_BOUND = 1000.0
 RESET_TRIES = 3
+FAULTS_IN_A_ROW = 3
+"""So many episodes one after the other that a fault of a device has ended, and no other is begun."""
+FRAMES_BACK_S = 15.0
+"""How long a camera may take to come back after a fault."""
+FAULTS = (ArmFaultError, StaleFrameError)
+"""What ends an episode, and is recovered from before the next one."""
 
 
 class Judge(Protocol):
@@ -62,7 +68,11 @@ class Task(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     - `executed` (4,): what was really commanded; `score`: the judge's probability of success (NaN without one);
     - `is_success`: the truth where it is known, for reports; `truth`: the whole `Truth`, or None;
-    - `aborted`: why the guard ended the episode, or "".
+    - `aborted`: why guard or fault ended the episode, or "".
+
+    A fault of arm or camera ends the episode with the arm stopped; where nothing can be read any more, the last
+    observation stands for what followed. The next reset recovers what can be recovered safely, and raises the fault
+    where a person is needed, or where `FAULTS_IN_A_ROW` episodes ended like that.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012  (gymnasium's own form)
@@ -82,6 +92,9 @@ class Task(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.action_space = spaces.Box(-1.0, 1.0, (len(ACTION_NAMES),), np.float32)
         self._steps = 0
         self._fresh = True
+        self._last: Observation | None = None
+        self._faults = 0
+        self._is_faulty = False
 
     # --- what a skill fills in ---
 
@@ -102,16 +115,25 @@ class Task(gymnasium.Env[Observation, NDArray[np.float32]]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         super().reset(seed=seed)
-        for _ in range(RESET_TRIES):
-            self.prepare(self.np_random)
-            self.cell.zero_wrench()
-            self.cell.start_control()
-            observation = self._observe()
+        if self._is_faulty:
+            self._recover()
+        for attempt in range(1, RESET_TRIES + 1):
+            try:
+                self.prepare(self.np_random)
+                self.cell.zero_wrench()
+                self.cell.start_control()
+                observation = self._observe()
+            except FAULTS:
+                self.cell.stop()
+                if attempt == RESET_TRIES:
+                    raise
+                self._recover()
+                continue
             if self.judge is not None:
                 self.judge.start()
             score, solved = self._judged(observation)
             if not solved:
-                self._steps, self._fresh = 0, False
+                self._steps, self._fresh, self._is_faulty = 0, False, False
                 return observation, self._info(np.zeros(4, np.float32), score, "")
         raise DeviceError(
             f"the task looks solved before it starts, {RESET_TRIES} times in a row",
@@ -125,21 +147,41 @@ class Task(gymnasium.Env[Observation, NDArray[np.float32]]):
         executed = np.zeros(4, np.float32)
         try:
             executed = self.cell.control(action)
-        except SafetyStopError as error:
+        except (SafetyStopError, *FAULTS) as error:
             aborted = error.what
-        observation = self._observe()
+            self._is_faulty = not isinstance(error, SafetyStopError)
+        try:
+            observation = self._observe()
+        except FAULTS as error:
+            self.cell.stop()
+            if self._last is None:
+                raise
+            observation, aborted, self._is_faulty = self._last, aborted or error.what, True
         score, success = self._judged(observation)
         success = success and not aborted
         self._steps += 1
         truncated = bool(aborted) or (self._steps >= self.max_steps and not success)
         self._fresh = success or truncated
+        if self._fresh:
+            self._faults = self._faults + 1 if self._is_faulty else 0
         return observation, float(success), success, truncated, self._info(executed, score, aborted)
 
     def _observe(self) -> Observation:
         observation = self.cell.observe()
         np.clip(observation["pose"], -POSE_BOUND, POSE_BOUND, out=observation["pose"])
         np.clip(observation["wrench"], -WRENCH_BOUND, WRENCH_BOUND, out=observation["wrench"])
+        self._last = observation
         return observation
+
+    def _recover(self) -> None:
+        """Clears what can be cleared. Raises the fault where a person is needed, or nothing helps."""
+        if self._faults >= FAULTS_IN_A_ROW:
+            raise DeviceError(
+                f"{self._faults} episodes in a row were ended by a fault of the arm or a camera",
+                cure="`skill cell check` looks at all devices; what was finished is kept",
+            )
+        self.cell.recover()
+        self.cell.await_frames(FRAMES_BACK_S)
 
     def _judged(self, observation: Observation) -> tuple[float, bool]:
         if self.judge is not None:

@@ -13,9 +13,18 @@ from gymnasium.utils.env_checker import check_env
 
 from skillcore.cell import Cell, open_cell
 from skillcore.cell_config import load_cell
-from skillcore.errors import ArmFaultError, DeviceError
+from skillcore.errors import ArmFaultError, DeviceError, StaleFrameError
 from skillcore.plugins import Registry
-from skillcore.task import POSE_BOUND, RESET_TRIES, WRENCH_BOUND, Judge, Task, Truth
+from skillcore.task import (
+    FAULTS_IN_A_ROW,
+    FRAMES_BACK_S,
+    POSE_BOUND,
+    RESET_TRIES,
+    WRENCH_BOUND,
+    Judge,
+    Task,
+    Truth,
+)
 from skillcore.types import Observation, Pose
 
 CELL = """\
@@ -173,12 +182,91 @@ def test_an_action_of_nan_aborts(cell: Cell, paper: Any) -> None:
     assert np.array_equal(info["executed"], STILL)
 
 
-def test_a_fault_of_the_arm_is_no_way_for_an_episode_to_end(cell: Cell, paper: Any) -> None:
-    task = PaperTask(cell, [False])
+def test_a_fault_of_the_arm_ends_the_episode_and_is_recovered_from(cell: Cell, paper: Any) -> None:
+    task, arm = PaperTask(cell, [False]), paper.MADE["arm"]
     task.reset(seed=1)
-    paper.MADE["arm"].fault = "joint 3 is too hot"
-    with pytest.raises(ArmFaultError, match="joint 3"):
+    task.step(STILL)
+    arm.fault = "joint 3 is too hot"
+    arm.calls.clear()
+    _, reward, terminated, truncated, info = task.step(STILL)
+    assert (reward, terminated, truncated) == (0.0, False, True)
+    assert "joint 3 is too hot" in info["aborted"]
+    assert "stop" in arm.calls
+    assert "recover" not in arm.calls
+    task.reset(seed=2)
+    assert "recover" in arm.calls
+    assert arm.fault is None
+    assert task.step(STILL)[4]["aborted"] == ""
+
+
+def test_a_fault_that_a_person_must_clear_ends_the_work(
+    cell: Cell, paper: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, arm = PaperTask(cell, [False]), paper.MADE["arm"]
+    task.reset(seed=1)
+    arm.fault = "emergency stop"
+
+    def recover() -> None:
+        raise ArmFaultError("emergency stop", cure="release the button")
+
+    monkeypatch.setattr(arm, "recover", recover)
+    assert task.step(STILL)[3] is True
+    with pytest.raises(ArmFaultError, match="emergency stop"):
+        task.reset(seed=2)
+
+
+def test_faults_in_a_row_end_the_work_and_faults_now_and_then_do_not(cell: Cell, paper: Any) -> None:
+    task, arm = PaperTask(cell, [False], max_steps=1), paper.MADE["arm"]
+    for faulty in (True, True, False, True, True, True):
+        task.reset(seed=1)
+        arm.fault = "too hot" if faulty else None
         task.step(STILL)
+    with pytest.raises(DeviceError, match=f"{FAULTS_IN_A_ROW} episodes in a row"):
+        task.reset(seed=1)
+
+
+def test_a_fault_during_a_reset_is_recovered_from(cell: Cell, paper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, arm = PaperTask(cell, [False]), paper.MADE["arm"]
+    prepare, failures = task.prepare, iter([True, False])
+
+    def meets_something(rng: np.random.Generator) -> None:
+        prepare(rng)
+        if next(failures):
+            raise ArmFaultError("protective stop")
+
+    monkeypatch.setattr(task, "prepare", meets_something)
+    task.reset(seed=1)
+    assert "recover" in arm.calls
+    assert len(task.prepared) == 2
+
+
+def test_a_camera_that_freezes_ends_the_episode_with_what_was_seen_last(cell: Cell, paper: Any) -> None:
+    task, camera = PaperTask(cell, [False]), paper.MADE["front"]
+    task.reset(seed=1)
+    seen, *_ = task.step(STILL)
+    camera.frozen = True
+    for _ in range(20):
+        observation, _, _, truncated, info = task.step(STILL)
+        if truncated:
+            break
+        seen = observation
+    assert "front" in info["aborted"] or "frame" in info["aborted"]
+    assert np.array_equal(observation["images"], seen["images"])
+    camera.frozen = False
+    task.reset(seed=2)
+    assert task.step(STILL)[4]["aborted"] == ""
+
+
+def test_a_camera_that_stays_frozen_ends_the_work(cell: Cell, paper: Any) -> None:
+    task, camera = PaperTask(cell, [False], max_steps=20), paper.MADE["front"]
+    task.reset(seed=1)
+    camera.frozen = True
+    while not task.step(STILL)[3]:
+        pass
+    began = cell.clock.now_s()
+    with pytest.raises(StaleFrameError):
+        task.reset(seed=2)
+    assert cell.clock.now_s() - began >= FRAMES_BACK_S
 
 
 # --- who says so ---
