@@ -45,6 +45,10 @@ STATE = "state.json"
 WAYS = "ways.safetensors"
 FOUND = 8
 """Successes, after which the policy is left to itself."""
+LATELY = 20
+"""A trial explores with the probability that one of the last so many did not succeed, ..."""
+GREEDY = 0.5
+"""... and this share of trials never does."""
 REFRESHED = 8
 """Trials looked at anew after each trial; all of them every time would take longer the longer practice lasts."""
 _CURE = "begin anew, without --resume"
@@ -134,10 +138,14 @@ class Practice:
     def _attempt(self, trial: int, ready: Callable[[], None]) -> tuple[Episode, NDArray[np.float32]]:
         info = replace(self._template, seed=seed_for(self._seed, self._template.source, trial), trial=trial, clamps={})
         rng = rng_for(self._seed, "exploration", trial)
-        if self._search is not None and trial % 2 == 1 and self._believed().sum() < FOUND:
+        believed = self._believed()
+        if self._search is not None and trial % 2 == 1 and believed.sum() < FOUND:
             episode = run_episode(self._task, self._search(rng), info, ready=ready)
             return episode, self._seen_again(episode)
-        actor = PolicyActor(self._brain, rng, self._reflex())
+        # Noise costs success, and success is what teaches where the goal is: so every second trial explores at most, and
+        # the better it goes, the fewer do.
+        explores = rng.random() >= max(believed[-LATELY:].sum() / LATELY, GREEDY)
+        actor = PolicyActor(self._brain, rng if explores else None, self._reflex())
         episode = run_episode(self._task, actor, info, ready=ready)
         return episode, np.stack(actor.features)
 
