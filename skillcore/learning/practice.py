@@ -142,8 +142,8 @@ class Practice:
         if self._search is not None and trial % 2 == 1 and believed.sum() < FOUND:
             episode = run_episode(self._task, self._search(rng), info, ready=ready)
             return episode, self._seen_again(episode)
-        # Noise costs success, and success is what teaches where the goal is: so every second trial explores at most, and
-        # the better it goes, the fewer do.
+        # Noise costs success, and success is what teaches where the goal is: so every second trial explores at most,
+        # and the better it goes, the fewer do.
         explores = rng.random() >= max(believed[-LATELY:].sum() / LATELY, GREEDY)
         actor = PolicyActor(self._brain, rng if explores else None, self._reflex())
         episode = run_episode(self._task, actor, info, ready=ready)
