@@ -44,9 +44,9 @@ from skillcore.types import Array, Episode, EpisodeInfo, Observation
 STATE = "state.json"
 WAYS = "ways.safetensors"
 FOUND = 8
-"""Successes, after which the policy is left to itself."""
+"""Successes, after which the policy is left to itself and explores less."""
 LATELY = 20
-"""A trial explores with the probability that one of the last so many did not succeed, ..."""
+"""Then a trial explores with the probability that one of the last so many did not succeed, ..."""
 GREEDY = 0.5
 """... and this share of trials never does."""
 REFRESHED = 8
@@ -142,9 +142,9 @@ class Practice:
         if self._search is not None and trial % 2 == 1 and believed.sum() < FOUND:
             episode = run_episode(self._task, self._search(rng), info, ready=ready)
             return episode, self._seen_again(episode)
-        # Noise costs success, and success is what teaches where the goal is: so every second trial explores at most,
-        # and the better it goes, the fewer do.
-        explores = rng.random() >= max(believed[-LATELY:].sum() / LATELY, GREEDY)
+        # Noise finds success where it is rare. Later it costs success, and success is what teaches where the goal is:
+        # then every second trial explores at most, and the better it goes, the fewer do.
+        explores = believed.sum() < FOUND or rng.random() >= max(believed[-LATELY:].sum() / LATELY, GREEDY)
         actor = PolicyActor(self._brain, rng if explores else None, self._reflex())
         episode = run_episode(self._task, actor, info, ready=ready)
         return episode, np.stack(actor.features)
