@@ -44,11 +44,7 @@ from skillcore.types import Array, Episode, EpisodeInfo, Observation
 STATE = "state.json"
 WAYS = "ways.safetensors"
 FOUND = 8
-"""Successes, after which the policy is left to itself and explores less."""
-LATELY = 20
-"""Then a trial explores with the probability that one of the last so many did not succeed, ..."""
-GREEDY = 0.5
-"""... and this share of trials never does."""
+"""Successes, after which the policy is left to itself."""
 REFRESHED = 8
 """Trials looked at anew after each trial; all of them every time would take longer the longer practice lasts."""
 _CURE = "begin anew, without --resume"
@@ -138,14 +134,10 @@ class Practice:
     def _attempt(self, trial: int, ready: Callable[[], None]) -> tuple[Episode, NDArray[np.float32]]:
         info = replace(self._template, seed=seed_for(self._seed, self._template.source, trial), trial=trial, clamps={})
         rng = rng_for(self._seed, "exploration", trial)
-        believed = self._believed()
-        if self._search is not None and trial % 2 == 1 and believed.sum() < FOUND:
+        if self._search is not None and trial % 2 == 1 and self._believed().sum() < FOUND:
             episode = run_episode(self._task, self._search(rng), info, ready=ready)
             return episode, self._seen_again(episode)
-        # Noise finds success where it is rare. Later it costs success, and success is what teaches where the goal is:
-        # then every second trial explores at most, and the better it goes, the fewer do.
-        explores = believed.sum() < FOUND or rng.random() >= max(believed[-LATELY:].sum() / LATELY, GREEDY)
-        actor = PolicyActor(self._brain, rng if explores else None, self._reflex())
+        actor = PolicyActor(self._brain, rng, self._reflex())
         episode = run_episode(self._task, actor, info, ready=ready)
         return episode, np.stack(actor.features)
 
