@@ -41,7 +41,7 @@ def cell(remote_arm: Any) -> Cell:
     clock = WallClock()
     camera = FakeCamera(clock)
     camera.connect()
-    return Cell(config, remote_arm, {"left": camera}, clock, None)
+    return Cell(config, remote_arm, {"left": camera}, clock, None, config.fixture.socket_from_base)
 
 
 def test_steps_are_made_as_they_are_asked_for(cell: Cell) -> None:

@@ -72,7 +72,9 @@ def test_a_hand_that_knows_the_way_seats_the_plug(world: LiveWorld) -> None:
 
 def test_its_cameras_look_while_it_moves(world: LiveWorld) -> None:
     start, seen = world.read().tcp_from_base, []
-    thread = threading.Thread(target=lambda: seen.extend(world.frames() for _ in range(5)))
+    thread = threading.Thread(
+        target=lambda: seen.extend({name: world.frame(name) for name in world.camera_names} for _ in range(5))
+    )
     thread.start()
     while thread.is_alive():
         world.advance(start, TICK_S, force_limit_n=60.0)
