@@ -149,7 +149,9 @@ class Place:
         self.environment = own | {"OMP_NUM_THREADS": "1", "TERM": "dumb"}
 
     def command(self, *arguments: str) -> list[str]:
+        # Whoever started the tests in the background has these signals ignored from birth.
         heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        heed += "; signal.signal(signal.SIGHUP, signal.SIG_DFL)"
         code = f"{heed}; import sys; from skillcore.cli import main; sys.argv[0] = 'skill'; sys.exit(main())"
         return [sys.executable, "-W", "error", "-c", code, *arguments]
 
