@@ -94,7 +94,6 @@ class Task(gymnasium.Env[Observation, NDArray[np.float32]]):
         self._fresh = True
         self._last: Observation | None = None
         self._faults = 0
-        self._is_faulty = False
 
     # --- what a skill fills in ---
 
@@ -115,7 +114,7 @@ class Task(gymnasium.Env[Observation, NDArray[np.float32]]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         super().reset(seed=seed)
-        if self._is_faulty:
+        if self._faults:
             self._recover()
         for attempt in range(1, RESET_TRIES + 1):
             try:
@@ -133,7 +132,7 @@ class Task(gymnasium.Env[Observation, NDArray[np.float32]]):
                 self.judge.start()
             score, solved = self._judged(observation)
             if not solved:
-                self._steps, self._fresh, self._is_faulty = 0, False, False
+                self._steps, self._fresh = 0, False
                 return observation, self._info(np.zeros(4, np.float32), score, "")
         raise DeviceError(
             f"the task looks solved before it starts, {RESET_TRIES} times in a row",
@@ -143,27 +142,26 @@ class Task(gymnasium.Env[Observation, NDArray[np.float32]]):
     def step(self, action: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         if self._fresh:
             raise gymnasium.error.ResetNeeded("call reset() before step()")
-        aborted = ""
+        aborted, faulty = "", False
         executed = np.zeros(4, np.float32)
         try:
             executed = self.cell.control(action)
         except (SafetyStopError, *FAULTS) as error:
-            aborted = error.what
-            self._is_faulty = not isinstance(error, SafetyStopError)
+            aborted, faulty = error.what, isinstance(error, FAULTS)
         try:
             observation = self._observe()
         except FAULTS as error:
             self.cell.stop()
             if self._last is None:
                 raise
-            observation, aborted, self._is_faulty = self._last, aborted or error.what, True
+            observation, aborted, faulty = self._last, aborted or error.what, True
         score, success = self._judged(observation)
         success = success and not aborted
         self._steps += 1
         truncated = bool(aborted) or (self._steps >= self.max_steps and not success)
         self._fresh = success or truncated
         if self._fresh:
-            self._faults = self._faults + 1 if self._is_faulty else 0
+            self._faults = self._faults + 1 if faulty else 0
         return observation, float(success), success, truncated, self._info(executed, score, aborted)
 
     def _observe(self) -> Observation:

@@ -65,7 +65,8 @@ class Physics:
         self._held = self._model.body("plug").id
         self._panel = self._model.body("panel").id
         self._panel_z_m = panel.z_m[0]
-        self._damping_lag_s = -self._model.actuator_biasprm[:, 2] / self._model.actuator_gainprm[:, 0]
+        self._gain, self._damping = self._model.actuator_gainprm[:, 0].copy(), -self._model.actuator_biasprm[:, 2]
+        self._damping_lag_s = self._damping / self._gain
         self._start = np.zeros(4)
         self._goal = np.zeros(4)
         self._ramp_from_s = 0.0
@@ -184,8 +185,7 @@ class Physics:
 
         Between two updates each actuator's own bound holds them.
         """
-        gain, damping = self._model.actuator_gainprm[:3, 0], -self._model.actuator_biasprm[:3, 2]
-        place, held_back = self._data.qpos[:3], damping * self._data.qvel[:3]
+        gain, place, held_back = self._gain[:3], self._data.qpos[:3], self._damping[:3] * self._data.qvel[:3]
         push = gain * (self._data.ctrl[:3] - place) - held_back
         strength = float(np.linalg.norm(push))
         if strength > self._force_limit_n:

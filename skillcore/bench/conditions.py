@@ -60,8 +60,7 @@ class RewardStudy(StrictModel):
 
 
 class Arm(StrictModel):
-    """One way to learn, from the pretraining on. adapt, explore, reflex: as in
-    `skillcore.learning.job.Plan`."""
+    """One way to learn, from the pretraining on. adapt, explore, reflex: as in `skillcore.learning.job.Plan`."""
 
     recipe: Recipe
     adapt: bool = True

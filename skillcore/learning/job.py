@@ -34,8 +34,8 @@ class Plan:
     """How long each part of the job is, where episodes start, and what is asked for at the end.
 
     gate: the share of acceptance trials that must succeed. adapt: whether practice adapts the estimated way by
-    hindsight. explore: whether a scripted search helps practice to its first successes. reflex:
-    whether the skill's reflex helps the policy when it is stuck.
+    hindsight. explore: whether a scripted search helps practice to its first successes. reflex: whether the skill's
+    reflex has the last word on the policy's actions.
     """
 
     scenario: str = "I"

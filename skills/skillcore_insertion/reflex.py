@@ -9,6 +9,7 @@ until it sinks in or the policy draws back.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,15 +54,22 @@ class Careful:
         return self._feeling(observation, action)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Search:
+    """Where it feels around, and how."""
+
+    middle_m: Array
+    press: Press
+    spiral: Spiral = field(default_factory=Spiral)
+
+
 class FeelAround:
     """A `Reflex`: takes over where an arm presses and gets nowhere."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
         self._places: deque[Array] = deque(maxlen=STUCK_STEPS + 1)
-        self._spiral: Spiral | None = None
-        self._press = Press(1.0)
-        self._middle = np.zeros(3)
+        self._search: _Search | None = None
         self._pushed = 1.0
 
     def __call__(self, observation: Observation, action: NDArray[np.float32], /) -> NDArray[np.float32]:
@@ -70,19 +78,20 @@ class FeelAround:
         self._places.append(place)
         # The force is what acts on the tool: against the way it presses.
         pressed_n = -float(observation["wrench"][2])
-        if self._spiral is None and self._is_stuck(pressed_n):
-            self._spiral, self._press, self._middle = Spiral(), Press(max(self._pushed, SLIGHT)), place
-        if self._spiral is not None and (place[2] > self._middle[2] + SANK_M or action[2] < -DRAWN_BACK):
-            self._spiral = None
+        if self._search is None and self._is_stuck(pressed_n):
+            self._search = _Search(place, Press(max(self._pushed, SLIGHT)))
+        search = self._search
+        if search is not None and (place[2] > search.middle_m[2] + SANK_M or action[2] < -DRAWN_BACK):
+            search = self._search = None
             self._places.clear()
             self._places.append(place)
-        if self._spiral is None:
+        if search is None:
             self._pushed = float(action[2])
             return action
-        x, y = self._spiral.next()
-        goal = np.array([[self._middle[0] + x, self._middle[1] + y, place[2]]])
+        x, y = search.spiral.next()
+        goal = np.array([[search.middle_m[0] + x, search.middle_m[1] + y, place[2]]])
         way = tcp.inverse().transform(goal)[0, :2] / self._control.step_m
-        felt = np.array([*np.clip(way, -1.0, 1.0), self._press.next(pressed_n), action[3]])
+        felt = np.array([*np.clip(way, -1.0, 1.0), search.press.next(pressed_n), action[3]])
         return felt.astype(np.float32)
 
     def _is_stuck(self, pressed_n: float) -> bool:
