@@ -11,10 +11,10 @@ name the plugins to load, only the commands of their distributions are there.
 
 from __future__ import annotations
 
-import os
 from importlib import metadata
 from typing import Any
 
+from skillcore.allowed import allowed_plugins
 from skillcore.errors import PluginError
 
 GROUP = "skillcore.commands"
@@ -26,7 +26,7 @@ def plugin_commands() -> dict[str, list[metadata.EntryPoint]]:
     found: dict[str, list[metadata.EntryPoint]] = {}
     for point in metadata.entry_points(group=GROUP):
         found.setdefault(point.name, []).append(point)
-    allowed = _allowed() if found else None
+    allowed = allowed_plugins()[1] if found else None
     if allowed is not None:
         owners = {_owner(point) for point in metadata.entry_points(group=PLUGINS) if point.name in allowed}
         found = {name: [point for point in points if _owner(point) in owners] for name, points in found.items()}
@@ -56,18 +56,3 @@ def load_plugin_command(name: str, points: list[metadata.EntryPoint]) -> Any:
 def _owner(point: metadata.EntryPoint) -> str:
     """The name of its distribution."""
     return point.dist.name if point.dist else "unknown"
-
-
-def _allowed() -> set[str] | None:
-    """Names of the plugins that may be loaded, or None for all."""
-    variable = os.environ.get("SKILLCORE_PLUGINS", "").strip()
-    if variable:
-        return {name.strip() for name in variable.split(",")}
-    from skillcore.home import home
-
-    if not (home() / "settings.yaml").exists():
-        return None  # without a file the settings need not be loaded, which takes longer than `--help` may
-    from skillcore.settings import load_settings
-
-    chosen = load_settings().plugins.allow
-    return None if chosen is None else set(chosen)

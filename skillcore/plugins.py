@@ -11,7 +11,6 @@ implements is in `skillcore.hookspecs`. First-party parts come the same way. `SK
 from __future__ import annotations
 
 import inspect
-import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,10 +22,10 @@ from typing import Any, Literal, get_args
 import pluggy
 
 from skillcore import hookspecs
+from skillcore.allowed import allowed_plugins
 from skillcore.config import StrictModel, validate_options
 from skillcore.errors import PluginError, SkillcoreError, UnknownNameError, suggest
 from skillcore.parts import Context, Part
-from skillcore.settings import load_settings
 
 GROUP = "skillcore"
 
@@ -286,12 +285,8 @@ def _allowed_entry_points() -> dict[str, list[metadata.EntryPoint]]:
     installed: dict[str, list[metadata.EntryPoint]] = {}
     for point in metadata.entry_points(group=GROUP):
         installed.setdefault(point.name, []).append(point)
-    variable = os.environ.get("SKILLCORE_PLUGINS", "").strip()
-    if variable:
-        where, allowed = "SKILLCORE_PLUGINS", [name.strip() for name in variable.split(",") if name.strip()]
-    else:
-        where, chosen = "settings.yaml: plugins.allow", load_settings().plugins.allow
-        allowed = sorted(installed) if chosen is None else chosen
+    where, chosen = allowed_plugins()
+    allowed = sorted(installed) if chosen is None else chosen
     for name in allowed:
         if name not in installed:
             raise UnknownNameError("plugin", name, installed, where=where)
