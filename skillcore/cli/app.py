@@ -1,10 +1,9 @@
 """The `skill` command: its command groups, and what becomes of an error.
 
-To add a command, write a module here and a line in `COMMANDS`; plugins add theirs as `skillcore.plugin_commands`
-says. The module holds a `typer.Typer` for a group, or
-a function for a single command, and imports what is heavy (torch, mujoco, pyarrow, the parts of skillcore that
-need them) inside its functions: then `skill <command> --help` is as fast as `skill --help`, which imports no
-command at all.
+To add a command, write a module here and a line in `COMMANDS`; plugins add theirs as `skillcore.plugin_commands` says.
+The module holds a `typer.Typer` for a group, or a function for a single command, and imports what is heavy (torch,
+mujoco, pyarrow, the parts of skillcore that need them) inside its functions: then `skill <command> --help` is as fast
+as `skill --help`, which imports no command at all.
 
 Exit codes: 0 done, 1 the skill did not reach its acceptance gate, 2 bad input, 3 a device fault or a fault of
 skillcore itself, 128 + n ended by signal n (130 is Ctrl-C).

@@ -54,14 +54,18 @@ class GuideDisplay:
 
 def line(sight: Sight) -> str:
     """What is seen, in a line."""
-    speed = f"{sight.speed_m_s * 1e3:.0f} mm/s" if sight.speed_m_s > STILL_M_S else "still"
-    return f"  {in_mm(sight.offset_m)}  {sight.force_n:.0f} N  {inside(sight)}  {speed}"
+    return f"  {in_mm(sight.offset_m)}  {sight.force_n:.0f} N  {inside(sight)}  {speed(sight)}"
 
 
 def inside(sight: Sight) -> str:
     """How far the TCP is inside the workspace, or outside."""
     word = "inside" if sight.inside_m >= 0.0 else "OUTSIDE"
     return f"{word} by {abs(sight.inside_m) * 1e3:.1f} mm ({sight.side})"
+
+
+def speed(sight: Sight) -> str:
+    """How fast the TCP moves."""
+    return f"{sight.speed_m_s * 1e3:.0f} mm/s" if sight.speed_m_s > STILL_M_S else "still"
 
 
 def drawn(prompt: str, sight: Sight) -> Group:
@@ -73,5 +77,5 @@ def drawn(prompt: str, sight: Sight) -> Group:
     table.add_row("from the fixture", f"{in_mm(sight.offset_m)}, turned by {turned:.1f} deg")
     table.add_row("force", f"{sight.force_n:.1f} N")
     table.add_row("workspace", Text(inside(sight), style="green" if sight.inside_m >= 0.0 else "bold red"))
-    table.add_row("speed", "still" if sight.speed_m_s <= STILL_M_S else f"{sight.speed_m_s * 1e3:.0f} mm/s")
+    table.add_row("speed", speed(sight))
     return Group(Text(prompt, style="bold"), table)
