@@ -98,7 +98,7 @@ def table_of(conditions: Conditions, scores: list[Score], scenario: str) -> Tabl
 
 
 def _hits(published: Mapping[Any, int], method: str) -> int | None:
-    """Of 20 or so, as others report them; nothing is published of a column that is no `Method`."""
+    """Successes as published; None where nothing is, as of a column that is no `Method`."""
     return published.get(method)
 
 
