@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from skillcore.learning.off_policy_options import OffPolicyOptions, Share
+from skillcore.learning.off_policy_options import Batch, OffPolicyOptions, Share
 
 
 class IqlOptions(OffPolicyOptions):
@@ -17,4 +17,5 @@ class IqlOptions(OffPolicyOptions):
 
     expectile: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.8
     temperature: Annotated[float, Field(ge=0.0, le=100.0)] = 3.0
+    practice_batch: Batch = 256
     online_share: Share = 0.25

@@ -33,19 +33,27 @@ def plot_practice(conditions: Conditions, out: Path, path: Path) -> bool:
     figure = Figure(figsize=(7.0, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for scenario in conditions.scenarios:
-        curve = curve_of(conditions, out, scenario, every=EVERY)
+        curve = curve_of(conditions, out, scenario, every=EVERY, without_noise=True)
         if not curve:
             continue
         middle = [min(EVERY * (number + 0.5), conditions.practice) for number in range(len(curve))]
         low, high = np.array([rate.interval for rate in curve]).T * 100.0
-        axes.plot(middle, [100.0 * rate.value for rate in curve], marker="o", label=f"scenario {scenario}")
+        line, *_ = axes.plot(middle, [100.0 * rate.value for rate in curve], marker="o", label=f"scenario {scenario}")
         axes.fill_between(middle, low, high, alpha=0.2)
+        noisy = curve_of(conditions, out, scenario, every=EVERY)
+        axes.plot(
+            middle,
+            [100.0 * rate.value for rate in noisy],
+            color=line.get_color(),
+            linestyle=":",
+            label=f"scenario {scenario}, with those that explore",
+        )
     if not axes.lines:
         return False
     axes.axhline(90.0, color="grey", linewidth=0.8, linestyle="--")
     axes.set(xlabel="practice trials", ylabel=f"success in successive {EVERY} trials, %", ylim=(0.0, 102.0))
     axes.set_xlim(0.0, conditions.practice)
-    axes.set_title("What practice reaches, all connectors and seeds, with exploration")
+    axes.set_title("What practice reaches: its trials without noise, all connectors and seeds")
     axes.legend(loc="lower right")
     _save(figure, path)
     return True

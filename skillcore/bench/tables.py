@@ -14,6 +14,7 @@ from skillcore.bench.conditions import Ablation, Conditions
 from skillcore.bench.jobs import result_of
 from skillcore.bench.scenarios import jobs_of
 from skillcore.learning.evaluate import Rate
+from skillcore.learning.practice import is_check
 from skillcore.storage import write_durably
 
 if TYPE_CHECKING:
@@ -120,19 +121,23 @@ def write_csv(conditions: Conditions, scores: list[Score], path: Path) -> None:
     write_durably(path, text.getvalue().encode())
 
 
-def curve_of(conditions: Conditions, out: Path, scenario: str, *, every: int = 25) -> list[Rate]:
+def curve_of(
+    conditions: Conditions, out: Path, scenario: str, *, every: int = 25, without_noise: bool = False
+) -> list[Rate]:
     """Success in successive `every` trials of practice, over all variants and seeds.
 
-    Practice that ended early, since all its last trials succeeded, counts on as its last trials did.
+    without_noise: only of the trials that did not explore. Practice that ended early, since all its last checks
+    succeeded, counts on as its last trials did.
     """
     counts: list[list[int]] = []
     for job in jobs_of(conditions):
         practised = (result_of(out, job) or {}).get("practice") if job.what[0] == scenario else None
         if not practised:
             continue
-        for start in range(0, conditions.practice, every):
-            part = practised[start : start + every] or practised[-every:]
-            index = start // every
+        trials = [(number, hit) for number, hit in enumerate(practised) if is_check(number) or not without_noise]
+        last = [hit for number, hit in trials if number >= len(practised) - every]
+        for index, start in enumerate(range(0, conditions.practice, every)):
+            part = [hit for number, hit in trials if start <= number < start + every] or last
             counts.extend([0, 0] for _ in range(index + 1 - len(counts)))
             counts[index][0] += sum(part)
             counts[index][1] += len(part)

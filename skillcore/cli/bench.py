@@ -123,9 +123,11 @@ def _scenarios(chosen: Conditions, place: Path, out: Path, workers: int, report:
     scores = scores_of(chosen, out)
     for scenario in chosen.scenarios:
         console().print(table_of(chosen, scores, scenario))
-        curve = curve_of(chosen, out, scenario)
-        if curve:
-            typer.echo("success in successive 25 trials of practice: " + ", ".join(f"{one.value:.0%}" for one in curve))
+        for which, without_noise in (("all", False), ("without noise", True)):
+            curve = curve_of(chosen, out, scenario, without_noise=without_noise)
+            if curve:
+                said = ", ".join(f"{one.value:.0%}" if one.trials else "-" for one in curve)
+                typer.echo(f"success in successive 25 trials of practice, {which}: {said}")
     write_csv(chosen, scores, out / "scenarios.csv")
     if can_plot():
         plot_practice(chosen, out, out / "practice.png")

@@ -110,9 +110,10 @@ def learn_command(
 def summary(outcome: Outcome, plan: Plan, reward: dict[str, Any]) -> list[str]:
     """What came of it, in words for a technician."""
     from skillcore.learning.evaluate import Evaluation
+    from skillcore.learning.practice import checks_of
 
     test = outcome.acceptance
-    practised = Evaluation(outcome.practised)
+    practised, checks = Evaluation(outcome.practised), checks_of(outcome.practised)
     verdict = "ACCEPTED" if outcome.accepted else "NOT ACCEPTED"
     lines = [
         "",
@@ -123,6 +124,8 @@ def summary(outcome: Outcome, plan: Plan, reward: dict[str, Any]) -> list[str]:
     ]
     if practised.trials:
         lines.append(f"  practice           {len(practised.trials)} trials, {practised.success.value:.0%} succeeded")
+        if checks.trials:
+            lines.append(f"    without noise    {checks.success}")
     steps = test.mean_steps
     if steps == steps:
         lines.append(f"  an insertion takes {steps:.1f} steps on average")

@@ -30,7 +30,7 @@ from skillcore.learning.weights import LEARNER, load_learner, save_learner
 from skillcore.types import Array, Episode, Image, Pose
 
 LEARNING_RATE = 3e-4
-BATCH = 64
+BATCH = 16
 STEPS = 24
 """Gradient steps after a trial, once there is anything to learn from."""
 OTHERS_WEIGHT = 0.5

@@ -14,7 +14,7 @@ from skillcore.episodes import EpisodeStore
 from skillcore.errors import BundleError
 from skillcore.learning.bundles import Bundle, Card, new_card, next_folder, save_bundle
 from skillcore.learning.evaluate import Evaluation, Rate, TrialResult, evaluate
-from skillcore.learning.practice import Practice, TrialReport
+from skillcore.learning.practice import Practice, TrialReport, checks_of
 from skillcore.learning.recipe import Brain
 from skillcore.learning.rewarding import AGREEMENT, WINDOW, SelfReward
 from skillcore.learning.rollout import PolicyActor
@@ -25,8 +25,8 @@ from skillcore.storage import write_json_durably
 from skillcore.task import Task
 from skillcore.types import EpisodeInfo
 
-ENOUGH_IN_A_ROW = 40
-"""Practice ends early after so many trials in a row that the reward model took for successes."""
+ENOUGH_CHECKS = 20
+"""Practice ends early when the reward model took the last so many trials without noise for successes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +225,9 @@ def saved_results(store: EpisodeStore, source: str) -> list[TrialResult]:
 
 
 def enough(results: Sequence[TrialResult]) -> bool:
-    """Whether more practice would teach little: the last trials were all taken for successes."""
-    last = results[-ENOUGH_IN_A_ROW:]
-    return len(last) == ENOUGH_IN_A_ROW and all(result.claimed for result in last)
+    """Whether more practice would teach little: the last trials without noise were all taken for successes."""
+    last = checks_of(results).trials[-ENOUGH_CHECKS:]
+    return len(last) == ENOUGH_CHECKS and all(result.claimed for result in last)
 
 
 def figures_of(outcome: Outcome, plan: Plan) -> dict[str, Any]:
@@ -242,7 +242,12 @@ def figures_of(outcome: Outcome, plan: Plan) -> dict[str, Any]:
         "scenario": plan.scenario,
         "gate": plan.gate,
         "zero_shot": outcome.zero_shot.as_json(),
-        "practice": {"trials": len(outcome.practised), **practised.as_json(), "success_by_25_trials": curve},
+        "practice": {
+            "trials": len(outcome.practised),
+            **practised.as_json(),
+            "success_by_25_trials": curve,
+            "without_noise": checks_of(outcome.practised).as_json(),
+        },
         "acceptance": outcome.acceptance.as_json(),
     }
 

@@ -25,7 +25,10 @@ COPIES = {"targets": "critics"}
 
 
 class EnsembleLinear(nn.Module):
-    """`members` linear layers side by side: (members, batch, inputs) -> (members, batch, outputs)."""
+    """`members` linear layers side by side: (members, batch, inputs) -> (members, batch, outputs).
+
+    Called with `chosen`, indices of some of them, it is only these.
+    """
 
     def __init__(self, members: int, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -33,8 +36,10 @@ class EnsembleLinear(nn.Module):
         self.weight = nn.Parameter(torch.empty(members, inputs, outputs).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(members, 1, outputs).uniform_(-bound, bound))
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return torch.baddbmm(self.bias, inputs, self.weight)
+    def forward(self, inputs: torch.Tensor, chosen: torch.Tensor | None = None) -> torch.Tensor:
+        if chosen is None:
+            return torch.baddbmm(self.bias, inputs, self.weight)
+        return torch.baddbmm(self.bias[chosen], inputs, self.weight[chosen])
 
 
 class OffPolicyLearner(Learner):
@@ -79,7 +84,7 @@ class OffPolicyLearner(Learner):
         rng = np.random.default_rng(seed)
         steps, none = self._common.pretrain_steps, Transitions.none(self._feature_dim)
         for step in range(steps):
-            figures = self.update(self._batch(none, prior, rng), rng, step)
+            figures = self.update(self._batch(none, prior, self._common.batch, rng), rng, step)
             if step % 100 == 99:
                 progress(step + 1, steps, _plain(figures))
 
@@ -96,7 +101,7 @@ class OffPolicyLearner(Learner):
     def learn(self, online: Transitions, *, rng: np.random.Generator, steps: int) -> Mapping[str, float]:
         figures: dict[str, torch.Tensor] = {}
         for number in range(steps * self._common.updates_per_step):
-            figures = self.update(self._batch(online, self._prior, rng), rng, number)
+            figures = self.update(self._batch(online, self._prior, self._common.practice_batch, rng), rng, number)
         return _plain(figures)
 
     def descend(self, name: str, loss: torch.Tensor) -> None:
@@ -110,8 +115,8 @@ class OffPolicyLearner(Learner):
         """The targets move a little towards the critics."""
         torch._foreach_lerp_(*self._followed, self._common.target_rate)
 
-    def _batch(self, online: Transitions, prior: Transitions, rng: np.random.Generator) -> Batch:
-        share, size = self._common.online_share, self._common.batch
+    def _batch(self, online: Transitions, prior: Transitions, size: int, rng: np.random.Generator) -> Batch:
+        share = self._common.online_share
         return mixed_batch(online, prior, size=size, online_share=share, rng=rng, device=self.device)
 
     def save(self, folder: Path, *, resumable: bool = True) -> None:

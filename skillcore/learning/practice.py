@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from skillcore.episodes import EpisodeStore
 from skillcore.errors import BundleError
 from skillcore.learning.adaptation import WayAdapter
 from skillcore.learning.consistency import believed, end_of
-from skillcore.learning.evaluate import TrialResult
+from skillcore.learning.evaluate import Evaluation, TrialResult
 from skillcore.learning.recipe import Brain
 from skillcore.learning.replay import Transitions
 from skillcore.learning.rewarding import batch_of_one
@@ -47,11 +47,24 @@ FOUND = 8
 """Successes, after which the policy is left to itself."""
 REFRESHED = 8
 """Trials looked at anew after each trial; all of them every time would take longer the longer practice lasts."""
+CHECK_EVERY = 4
+"""Of so many trials one is acted without noise."""
 _CURE = "begin anew, without --resume"
 
 Locate = Callable[[Observation], Array]
 Explorer = Callable[[Locate], Callable[[np.random.Generator], Actor] | None]
 """`Skill.explorer` for one cell and variant: told how to locate the goal, makes what makes a search for a trial."""
+
+
+def is_check(trial: int) -> bool:
+    """Whether the trial of this number is acted without noise: it shows how good the policy is by now, which trials
+    that explore do not, and is learned from like any other."""
+    return trial % CHECK_EVERY == CHECK_EVERY // 2
+
+
+def checks_of(results: Sequence[TrialResult]) -> Evaluation:
+    """The trials of practice that were acted without noise."""
+    return Evaluation(tuple(result for result in results if is_check(result.number)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +150,7 @@ class Practice:
         if self._search is not None and trial % 2 == 1 and self._believed().sum() < FOUND:
             episode = run_episode(self._task, self._search(rng), info, ready=ready)
             return episode, self._seen_again(episode)
-        actor = PolicyActor(self._brain, rng, self._reflex())
+        actor = PolicyActor(self._brain, None if is_check(trial) else rng, self._reflex())
         episode = run_episode(self._task, actor, info, ready=ready)
         return episode, np.stack(actor.features)
 

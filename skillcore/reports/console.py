@@ -14,8 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from skillcore.learning.evaluate import Evaluation, TrialResult
+from skillcore.learning.practice import checks_of
 
 RECENT = 20
+RECENT_CHECKS = 10
 LINE_EVERY = 10
 
 
@@ -77,6 +79,7 @@ class LiveConsole:
         parts = [f"{len(self._results):3d} trials", f"success {last.success.value:4.0%} of the last {len(last.trials)}"]
         if len(every.trials) > len(last.trials):
             parts.append(f"{every.success.value:.0%} of all")
+        parts += [f"{checked} without noise"] if (checked := self._checked()) else []
         parts.append(judgement(every))
         parts.append(f"peak {max(trial.peak_force_n for trial in self._results):.0f} N")
         clamps = sum(trial.clamps for trial in self._results)
@@ -91,6 +94,11 @@ class LiveConsole:
             return None
         return (time.monotonic() - self._began) / fresh * (self._planned - len(self._results))
 
+    def _checked(self) -> str:
+        """How the last trials of practice went that were acted without noise; empty while there are none."""
+        last = checks_of(self._results).trials[-RECENT_CHECKS:] if self._stage == "practice" else ()
+        return f"{sum(one.success for one in last)} of the last {len(last)}" if last else ""
+
     def _drawn(self) -> Group:
         every, last = Evaluation(tuple(self._results)), Evaluation(tuple(self._results[-RECENT:]))
         table = Table.grid(padding=(0, 2))
@@ -102,6 +110,8 @@ class LiveConsole:
         table.add_row("", bar)
         table.add_row("last trials", _marks(self._results[-RECENT:]))
         table.add_row("success", f"{last.success.value:.0%} of the last {len(last.trials)}")
+        if checked := self._checked():
+            table.add_row("without noise", checked)
         table.add_row("reward model", judgement(every))
         latest = self._results[-1]
         table.add_row("last trial", f"{latest.steps} steps, {latest.peak_force_n:.0f} N, {latest.clamps} clamps")

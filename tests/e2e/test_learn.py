@@ -19,7 +19,14 @@ import safetensors.numpy
 from skillcore.cli import main
 from skillcore.episodes import EpisodeStore
 from skillcore.home import cell_lock
+from skillcore.learning.bundles import load_bundle
+from skillcore.learning.evaluate import TrialResult
+from skillcore.learning.job import ENOUGH_CHECKS, enough
+from skillcore.learning.practice import is_check
+from skillcore.learning.rewarding import batch_of_one
+from skillcore.plugins import Registry
 from skillcore.storage import sha256_of
+from skillcore.types import Episode
 
 Start = Any
 SHORT = ("--zero-shot", "2", "--trials", "3", "--acceptance", "2")
@@ -79,6 +86,41 @@ def test_learn_tells_how_it_went_and_keeps_everything(skill: Any, tiny: Path) ->
     # Without --bundle the newest of the connector is used.
     assert line_of(again.stdout, "bundle:").startswith(made)
     assert "has not practised" not in again.stdout
+
+
+def test_one_trial_of_four_is_acted_without_noise(skill: Any, tiny: Path) -> None:
+    sizes = ("--zero-shot", "0", "--trials", "4", "--acceptance", "1")
+    done = skill(*learn_arguments(tiny, *sizes))
+    assert line_of(done.stdout, "    without noise ").endswith(")")
+    run = only_run(skill.home, "learn")
+    assert json.loads((run / "results.json").read_bytes())["practice"]["without_noise"]["success"]["trials"] == 1
+    with EpisodeStore(run / "episodes", create=False) as store:
+        trials = [store.read(row.id) for row in store.rows(source="practice")]
+    brain = load_bundle(tiny, Registry.discover(), device="cpu").brain
+
+    def is_greedy(trial: Episode) -> bool:
+        """By the turn, which no reflex changes; nothing was learned in between, since no trial was claimed."""
+        meant = [
+            brain.learner.act(brain.perception.features(batch_of_one(trial.observation(frame)))[0], explore=None)[3]
+            for frame in range(trial.steps)
+        ]
+        return bool(np.allclose(meant, trial.action[:, 3], atol=1e-4))
+
+    assert not any(trial.info.outcome == "success" for trial in trials)
+    # The other odd one was searched, not acted by the policy.
+    assert [is_greedy(trials[number]) for number in (0, 2)] == [False, True]
+
+
+def test_practice_ends_when_its_checks_succeed() -> None:
+    def result(number: int, claimed: bool) -> TrialResult:
+        return TrialResult(number, claimed, None, 5, 1.0, 0, 0, "")
+
+    checks = [number for number in range(400) if is_check(number)][:ENOUGH_CHECKS]
+    trials = [result(number, is_check(number)) for number in range(checks[-1] + 1)]
+    assert enough(trials)
+    assert not enough(trials[:-1])
+    trials[checks[1]] = result(checks[1], False)
+    assert not enough(trials)
 
 
 def test_a_gate_of_nothing_is_passed(home: Path, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,7 @@ from skillcore.bench.scenarios import jobs_of
 from skillcore.bench.tables import PAPERS_WAY, curve_of, scores_of, table_of, write_csv
 from skillcore.errors import ConfigError, InputError
 from skillcore.learning.evaluate import Rate
+from skillcore.learning.practice import is_check
 from skillcore.plugins import Registry
 from skillcore.skill import VariantEntry
 
@@ -125,6 +126,16 @@ def test_practice_that_ended_early_goes_on_as_it_was(tmp_path: Path) -> None:
     # Five trials of the one that ended, and all of the other.
     assert (second.hits, second.trials) == (5, 30)
     assert curve_of(chosen, tmp_path, "II") == []
+
+
+def test_trials_without_noise_have_a_curve_of_their_own(tmp_path: Path) -> None:
+    chosen = conditions()
+    write(tmp_path, Job("learning", ("I", "one"), 0), practice=[is_check(number) for number in range(30)])
+    first, second = curve_of(chosen, tmp_path, "I", without_noise=True)
+    # Of 2, 6, 10, ... six are less than 25; the last chunk has but one of its own.
+    assert (first.hits, first.trials) == (6, 6)
+    assert (second.hits, second.trials) == (1, 1)
+    assert curve_of(chosen, tmp_path, "I")[0].hits == 6
 
 
 # --- reward models ---

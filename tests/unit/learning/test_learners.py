@@ -66,7 +66,7 @@ def test_it_finds_the_optimum_offline(make: Make, world: Any) -> None:
 
 
 def test_rlpd_learns_from_practice_alone(world: Any) -> None:
-    learner = make_rlpd(world.feature_dim, batch=64, online_share=1.0, noise=0.5)
+    learner = make_rlpd(world.feature_dim, practice_batch=64, online_share=1.0, noise=0.5)
     learner.begin_practice(Transitions.none(world.feature_dim))
     rng = np.random.default_rng(0)
     parts = [world.transitions(200, expert=0.0)]
