@@ -12,7 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from skillcore.cell import Cell
+from skillcore.cell_config import CellConfig
+from skillcore.clock import WallClock
 from skillcore.config import validate_options
+from skillcore.testing import FakeCamera
 from skillcore_twin import client
 from skillcore_ur.arm import UrArm
 from skillcore_ur.options import ArmOptions
@@ -132,3 +136,28 @@ def remote_arm(make_arm: Callable[..., RemoteUrArm]) -> RemoteUrArm:
     arm = make_arm(RemoteUrArm)
     arm.connect()
     return arm
+
+
+@pytest.fixture
+def loop_cell(remote_arm: Any) -> Cell:
+    """A cell whose arm is the twin's, and whose camera sees nothing."""
+    config = validate_options(
+        {
+            "schema": 1,
+            "name": "loop",
+            "safety": {
+                "workspace": {"min_m": [-0.05, -0.05, -0.06], "max_m": [0.05, 0.05, 0.08]},
+                "force_limit_n": 25.0,
+                "hard_force_limit_n": 100.0,
+            },
+            "fixture": {"position_m": [0.5, 0.0, 0.1], "rotvec_rad": [3.14159265, 0.0, 0.0]},
+            "arm": {"driver": "ur"},
+            "cameras": {"left": {"driver": "fake"}},
+        },
+        CellConfig,
+        where="test",
+    )
+    clock = WallClock()
+    camera = FakeCamera(clock)
+    camera.connect()
+    return Cell(config, remote_arm, {"left": camera}, clock, None, config.fixture.socket_from_base)
