@@ -25,6 +25,7 @@ from skillcore_ur.remote_arm import RemoteUrArm
 pytest.importorskip("rtde_control")
 
 ADDRESS = "127.0.0.41"
+STILL_M = 0.0005
 WAIT_S = 20.0
 """Longer than anything here takes, also on a busy machine."""
 
@@ -66,6 +67,17 @@ class Robot:
     def position_m(self) -> np.ndarray:
         """Where the tool is, as the twin itself says."""
         return np.array(self.status()["tcp_from_base"][:3])
+
+    def comes_to_rest(self) -> None:
+        """The arm stands and stays there, whatever the driver thinks."""
+
+        def moved() -> float:
+            before = self.position_m()
+            time.sleep(0.15)
+            return float(np.linalg.norm(self.position_m() - before))
+
+        self.eventually(lambda: moved() < STILL_M, "the arm moves on")
+        assert moved() < STILL_M
 
     def eventually(self, holds: Callable[[], object], what: str) -> None:
         """Waits until it holds."""

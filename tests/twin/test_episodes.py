@@ -18,7 +18,7 @@ from skillcore.types import Episode, EpisodeInfo, Observation
 from skillcore_insertion.skill import InsertionSkill
 from skillcore_insertion.task import InsertionTask
 
-STEPS = 8
+STEPS = 20
 
 
 class _Doubts:
@@ -56,7 +56,7 @@ def run(task: InsertionTask, number: int, *, ready: Callable[[], None] = lambda:
         ("protective_stop", {}, "protective stop"),
         ("program_stopped", {}, "stopped"),
         ("lost_connection", {"lasts_s": 0.5}, ""),
-        ("stream_frozen", {"lasts_s": 1.6}, ""),
+        ("stream_frozen", {"lasts_s": 3.0}, ""),
     ],
 )
 def test_what_can_be_recovered_from_costs_one_episode(
@@ -68,9 +68,8 @@ def test_what_can_be_recovered_from_costs_one_episode(
         assert broken.info.outcome == "aborted"
         assert words in broken.info.note
         assert broken.info.note
-        before = robot.position_m()
-        task.cell.clock.sleep_until(task.cell.clock.now_s() + 0.3 + times.get("lasts_s", 0.0))
-        assert float(np.linalg.norm(robot.position_m() - before)) < 0.002
+        robot.comes_to_rest()
+        task.cell.clock.sleep_until(task.cell.clock.now_s() + times.get("lasts_s", 0.0))
         whole = run(task, 1)
         store.append(whole)
         assert (whole.info.outcome, whole.info.note, whole.steps) == ("timeout", "", STEPS)
