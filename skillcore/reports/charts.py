@@ -2,7 +2,7 @@
 
 A chart is drawn 400 units wide and scaled to its column, so that its letters stay readable on a phone. What differs in
 colour differs in shape too, for who sees no colours and for who prints without. Classes, which the page's style gives
-a colour: `axis`, `grid`, `label`, `mark`, and `s0`, `s1`, `s2` for series.
+a colour: `grid`, `label`, `limit` and `limit-name`, and `s0`, `s1`, `s2` for series.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ def curve(places: Sequence[str], lines: Sequence[Line], *, title: str, axis: str
     def x(place: float) -> float:
         return _LEFT + width * (place + 0.5)
 
-    parts = _frame(0.0, 100.0, 25.0, "%") + _names(places, x, width, axis)
+    parts = _frame(0.0, 100.0, 25.0, "%") + _names(places, width, axis)
     if limit is not None and math.isfinite(limit.value):
         y = _y(100.0 * limit.value, 0.0, 100.0)
         parts.append(f'<path class="limit" d="M{_LEFT:.1f} {y:.1f}H{WIDTH - _RIGHT:.1f}"/>')
-        parts.append(_text(WIDTH - _RIGHT - 2, y + 12, limit.name, "label end"))
+        parts.append(_text(WIDTH - _RIGHT - 2, y + 12, limit.name, "limit-name end"))
     drawn = [line for line in lines if any(math.isfinite(point.value) for point in line.points)]
     for number, line in enumerate(drawn):
         shift = (number - (len(drawn) - 1) / 2) * min(8.0, width / 3)
@@ -127,7 +127,7 @@ def histogram(
         at = x(limit.value)
         parts.append(f'<path class="limit" d="M{at:.1f} {_TOP:.1f}V{HEIGHT - _BOTTOM:.1f}"/>')
         leftward = at > WIDTH / 2
-        where = "label end" if leftward else "label"
+        where = "limit-name end" if leftward else "limit-name"
         parts.append(_text(at + (-4 if leftward else 4), _TOP + 11 + 14 * row, limit.name, where))
     legend = []
     for number, one in enumerate(series):
@@ -172,14 +172,14 @@ def _frame(low: float, high: float, step: float, unit: str) -> list[str]:
     return parts
 
 
-def _names(places: Sequence[str], x: object, width: float, axis: str) -> list[str]:
+def _names(places: Sequence[str], width: float, axis: str) -> list[str]:
     longest = max((len(name) for name in places), default=0)
     every = max(1, math.ceil((longest * _LETTER + 4) / width))
     # The last one is always written: it is where things ended.
+    last = len(places) - 1
     shown = [
-        number for number in range(len(places)) if number == len(places) - 1 or (number % every == 0)
+        number for number in range(len(places)) if number == last or (number % every == 0 and last - number >= every)
     ]
-    shown = [number for number in shown if number == len(places) - 1 or len(places) - 1 - number >= every]
     place = [_LEFT + width * (number + 0.5) for number in range(len(places))]
     parts = [_text(place[number], HEIGHT - 24, places[number], "label middle") for number in shown]
     return [*parts, _text((_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - 7, axis, "label middle")]

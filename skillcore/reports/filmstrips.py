@@ -17,6 +17,7 @@ from skillcore.types import Episode
 FRAMES = 8
 OF_ACCEPTANCE = 6
 OF_PRACTICE = 4
+GAP_PX = 1
 LATE = 1 / 3
 """Of practice, failures of this last share of its trials are shown: earlier ones it has learned from."""
 
@@ -100,10 +101,12 @@ def frames_of(steps: int) -> list[int]:
 
 
 def _frame(episode: Episode, index: int) -> Frame:
-    views = np.concatenate(list(episode.images[index]), axis=0)
+    first, *others = episode.images[index]
+    gap = np.full((GAP_PX, *first.shape[1:]), 255, np.uint8)
+    stacked = np.concatenate([first, *(part for view in others for part in (gap, view))])
     return Frame(
         step=index,
-        image=data_uri(encode_png(views)),
+        image=data_uri(encode_png(stacked)),
         force_n=float(np.linalg.norm(episode.wrench[index, :3])),
         score=float(episode.score[index]),
     )

@@ -115,7 +115,9 @@ def _not_seen(episode: Episode) -> Reason:
     if not episode.truth[-1]:
         return Reason("not_seen", f"it was seated after step {seated[0]}, went on, and left again{said}")
     if len(seated) == 1:
-        return Reason("not_seen", f"it was seated in the very last step, and {AGREEMENT} of {WINDOW} frames must agree{said}")
+        return Reason(
+            "not_seen", f"it was seated in the very last step, and {AGREEMENT} of {WINDOW} frames must agree{said}"
+        )
     return Reason("not_seen", f"it was seated from step {seated[0]} on{said}")
 
 

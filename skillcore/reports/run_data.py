@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,7 +16,7 @@ from skillcore.episodes import EpisodeStore
 from skillcore.errors import BundleError, InputError
 from skillcore.learning.bundles import Card, read_card
 from skillcore.learning.evaluate import Evaluation, TrialResult
-from skillcore.learning.runs import RESULTS, read_run
+from skillcore.learning.runs import ABOUT, RESULTS, read_run
 from skillcore.reports.reasons import Reason, Socket, reason_of, socket_of
 from skillcore.safety import CLAMPS
 from skillcore.types import Episode, Pose
@@ -23,6 +24,7 @@ from skillcore.types import Episode, Pose
 SOURCES = ("zero-shot", "practice", "acceptance")
 REPORTED = ("learn", "eval")
 """Commands whose runs a report can be made of."""
+_CURE = "put back a copy of the file"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +74,7 @@ class Part:
         times = [trial.started for trial in self.trials]
         gaps = [
             (after - before).total_seconds()
-            for before, after in zip(times[:-1], times[1:], strict=True)
+            for before, after in pairwise(times)
             if before is not None and after is not None
         ]
         return median(gaps) if gaps else math.nan
@@ -80,12 +82,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunData:
-    """A run as it lies in its folder. results: None while it is not finished. bundle: what it has made, or tested;
-    card: of that bundle; None where it cannot be read any more."""
+    """A run as it lies in its folder. results: None while it is not finished; gate: the share of acceptance trials that
+    is asked for, once it is. limits: what the arm is to press with at most, and the force at which a trial ends, in N;
+    None where they were not noted. bundle: what it has made, or tested; card: of that bundle; None where it cannot be
+    read any more."""
 
     folder: Path
     about: Mapping[str, Any]
     results: Mapping[str, Any] | None
+    gate: float | None
+    limits: tuple[float, float] | None
     parts: Mapping[str, Part]
     card: Card | None
     bundle: Path | None
@@ -93,7 +99,11 @@ class RunData:
     scenario: str
     has_truth: bool
     has_socket: bool
-    store: Path = field(default_factory=Path)
+
+    @property
+    def store(self) -> Path:
+        """Where its episodes lie."""
+        return self.folder / "episodes"
 
     def part(self, source: str) -> Part:
         return self.parts.get(source, Part(source, ()))
@@ -108,18 +118,22 @@ def read_run_data(folder: Path) -> RunData:
     command = about.get("command")
     if command not in REPORTED:
         raise InputError(
-            f"{folder}: is a run of `skill {command}`, and reports are made of `skill {'` and `skill '.join(REPORTED)}`",
-            cure="give the folder of another run: they lie in the home's runs/",
+            f"{folder}: is a run of {command!r}, of which no report is made",
+            cure=f"give the folder of a run of {' or '.join(REPORTED)}: they lie in the home's runs/",
         )
-    store_folder = folder / "episodes"
-    with EpisodeStore(store_folder, create=False) as store:
+    with EpisodeStore(folder / "episodes", create=False) as store:
         rows = [row for row in store.rows(source=SOURCES) if row.trial is not None]
         # By trial, so that an order of saving that a resumed run has changed does not matter.
         rows.sort(key=lambda row: (SOURCES.index(row.source), row.trial or 0))
         episodes = [(row.id, store.read(row.id, images=False)) for row in rows]
     if not episodes:
         raise InputError(f"{folder}: there is no trial in it yet", cure="let it run, and ask again then")
-    socket = _socket(about, [episode for _, episode in episodes])
+    path = folder / ABOUT
+    for name in ("skill", "variant"):
+        if not isinstance(about.get(name), str):
+            raise InputError(f"{path}: damaged: {name} is no text", cure=_CURE)
+    socket = _socket(about, [episode for _, episode in episodes], path)
+    limits = _numbers(about.get("limits"), ("force_n", "hard_force_n"), path)
     trials: dict[str, list[Trial]] = {}
     for episode_id, episode in episodes:
         trials.setdefault(episode.info.source, []).append(_trial(episode_id, episode, socket))
@@ -131,6 +145,8 @@ def read_run_data(folder: Path) -> RunData:
         folder=folder,
         about=about,
         results=results,
+        gate=None if results is None else _numbers(results, ("gate",), folder / RESULTS)[0],
+        limits=(limits[0], limits[1]) if limits else None,
         parts={source: Part(source, tuple(found)) for source, found in trials.items()},
         card=card,
         bundle=bundle if card is not None else None,
@@ -138,7 +154,6 @@ def read_run_data(folder: Path) -> RunData:
         scenario=last.info.scenario,
         has_truth=all(episode.truth[-1] >= 0 for _, episode in episodes),
         has_socket=socket is not None,
-        store=store_folder,
     )
 
 
@@ -155,15 +170,29 @@ def _time(text: str) -> datetime | None:
         return None
 
 
-def _socket(about: Mapping[str, Any], episodes: Sequence[Episode]) -> Socket | None:
+def _socket(about: Mapping[str, Any], episodes: Sequence[Episode], path: Path) -> Socket | None:
     """Where success lies, by what the run noted of the socket; None where it noted nothing."""
     noted = about.get("socket")
-    if not isinstance(noted, dict) or noted.get("depth_m") is None:
-        return None
-    place = noted["from_base"]
+    if noted is None or (isinstance(noted, dict) and noted.get("depth_m") is None):
+        return None  # A skill may have no depth to tell.
+    depth_m = _numbers(noted, ("depth_m",), path)
+    place = noted.get("from_base") if isinstance(noted, dict) else None
+    if not isinstance(place, list) or len(place) != 6 or not all(isinstance(one, float | int) for one in place):
+        raise InputError(f"{path}: damaged: socket.from_base is not six numbers", cure=_CURE)
     # Where only the reward model knows, its word must do; one that errs now and then does not move the median.
     seated = [one for one in episodes if one.truth[-1] == 1 or (one.truth[-1] < 0 and one.info.outcome == "success")]
-    return socket_of(Pose.from_rotvec(place[:3], place[3:]), float(noted["depth_m"]), seated)
+    return socket_of(Pose.from_rotvec(place[:3], place[3:]), depth_m[0], seated)
+
+
+def _numbers(noted: Any, names: Sequence[str], path: Path) -> list[float]:
+    """Numbers by their names; empty where nothing was noted. Raises InputError for what is no number."""
+    if noted is None:
+        return []
+    values = [noted.get(name) for name in names] if isinstance(noted, dict) else [None]
+    wrong = [name for name, value in zip(names, values, strict=False) if not isinstance(value, float | int)]
+    if wrong:
+        raise InputError(f"{path}: damaged: {wrong[0]} is no number", cure=_CURE)
+    return [float(value) for value in values if value is not None]
 
 
 def _results(folder: Path) -> dict[str, Any] | None:
@@ -173,7 +202,7 @@ def _results(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: damaged: {error}", cure="put back a copy of the file") from error
+        raise InputError(f"{path}: damaged: {error}", cure=_CURE) from error
     return found
 
 
