@@ -99,13 +99,25 @@ def reason_of(episode: Episode, socket: Socket | None) -> Reason | None:
         return Reason("aborted", episode.info.note or "no cause was recorded")
     if claimed:
         if known and not episode.truth[-1]:
-            return Reason("false_positive", f"scored {episode.score[-1]:.2f}" + _how_far(episode, socket))
+            return _false_positive(episode, socket)
         return None
     if (episode.truth == 1).any():
         return _not_seen(episode)
     if socket is None or episode.info.start_from_base is None:
         return _without_socket(episode)
     return _by_place(episode, socket, known=known)
+
+
+def _false_positive(episode: Episode, socket: Socket | None) -> Reason:
+    score = float(episode.score[-1])
+    words = [f"it scored {score:.2f}"] if score == score else []
+    if socket is not None and episode.info.start_from_base is not None:
+        in_m, aside_m = _places(episode, socket)
+        if aside_m[-1] > NEAR_M or in_m[-1] < 0.0:
+            words.append(f"it ended {_mm(float(aside_m[-1]))} beside the middle of the hole")
+        else:
+            words.append(f"it ended {_mm(max(0.0, socket.depth_m - float(in_m[-1])))} before it was seated")
+    return Reason("false_positive", "; ".join(words) or "it ended without being seated")
 
 
 def _not_seen(episode: Episode) -> Reason:
@@ -153,16 +165,6 @@ def _without_socket(episode: Episode) -> Reason:
     if float(np.linalg.norm(last[-1] - last[0])) < STOOD_M:
         return Reason("stuck", f"it pressed with up to {pressed_n.max():.0f} N and got no further")
     return Reason("timeout", f"it was pressing with up to {pressed_n.max():.0f} N and still moving")
-
-
-def _how_far(episode: Episode, socket: Socket | None) -> str:
-    if socket is None or episode.info.start_from_base is None:
-        return ""
-    in_m, aside_m = _places(episode, socket)
-    missing_m = socket.depth_m - float(in_m[-1])
-    if aside_m[-1] > NEAR_M or in_m[-1] < 0.0:
-        return f", {_mm(float(aside_m[-1]))} beside the middle of the hole"
-    return f", {_mm(max(0.0, missing_m))} before it was seated"
 
 
 def _places(episode: Episode, socket: Socket) -> tuple[Array, Array]:

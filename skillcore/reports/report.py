@@ -24,6 +24,7 @@ CHUNK = 25
 """Trials of practice that one point of the learning curve stands for; more where there would be too many points."""
 MOST_CHUNKS = 16
 BINS = 12
+IN_FULL = {"zero-shot": "the test before practice", "practice": "practice", "acceptance": "the acceptance test"}
 NAMES = {"zero-shot": "before practice", "practice": "practice", "acceptance": "acceptance"}
 
 
@@ -78,7 +79,7 @@ def verdict_of(data: RunData) -> Verdict:
     """Whether the skill passed its gate, and what to make of that."""
     test = data.part("acceptance").evaluation
     if data.gate is None:
-        done = ", ".join(f"{len(part.trials)} trials of {NAMES[source]}" for source, part in data.parts.items())
+        done = ", ".join(f"{len(part.trials)} trials of {IN_FULL[source]}" for source, part in data.parts.items())
         return Verdict("unfinished", "Not finished", (f"So far there are {done}. Nothing is decided.",), ())
     gate = data.gate
     passed = bool((data.results or {}).get("accepted", test.success.value >= gate))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from skillcore.bench.jobs import Job
 from skillcore.episodes import EpisodeStore
 from skillcore.types import Episode, EpisodeInfo
 
@@ -91,7 +92,7 @@ def make_episode(
     )
 
 
-@pytest.fixture(name="make_episode")
+@pytest.fixture(name="make_episode", scope="session")
 def make_episode_fixture() -> MakeEpisode:
     """Makes one trial; see `make_episode`."""
     return make_episode
@@ -195,15 +196,10 @@ class Browser:
         self._from, to_write = os.pipe()
         # Chromium reads from descriptor 3 and writes to 4; ours must not lie there already.
         ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (to_read, to_write)]
-
-        def connect() -> None:
-            os.dup2(ends[0], 3)
-            os.dup2(ends[1], 4)
-
+        connected = 'exec 3<&"$1" 4>&"$2"; shift 2; exec "$@"'
         self._process = subprocess.Popen(
-            [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
-            preexec_fn=connect,
-            pass_fds=(3, 4),
+            ["bash", "-c", connected, "bash", *map(str, ends), program, *FLAGS, f"--user-data-dir={profile}"],
+            pass_fds=ends,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -290,3 +286,17 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     opened = Browser(program, tmp_path_factory.mktemp("chromium"))
     yield opened
     opened.close()
+
+
+# --- evaluations ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def write_result() -> Callable[..., None]:
+    """Writes what a job of an evaluation has found."""
+
+    def write(out: Path, job: Job, **found: Any) -> None:
+        (out / "results").mkdir(exist_ok=True, parents=True)
+        (out / "results" / f"{job.name}.json").write_text(json.dumps(found))
+
+    return write
