@@ -71,7 +71,7 @@ def curve(places: Sequence[str], lines: Sequence[Line], *, title: str, axis: str
     if limit is not None and math.isfinite(limit.value):
         y = _y(100.0 * limit.value, 0.0, 100.0)
         parts.append(f'<path class="limit" d="M{_LEFT:.1f} {y:.1f}H{WIDTH - _RIGHT:.1f}"/>')
-        parts.append(_text(WIDTH - _RIGHT - 2, y + 12, limit.name, "limit-name end"))
+        parts.append(_text(_LEFT + 4, y + 13, limit.name, "limit-name"))
     drawn = [line for line in lines if any(math.isfinite(point.value) for point in line.points)]
     for number, line in enumerate(drawn):
         shift = (number - (len(drawn) - 1) / 2) * min(8.0, width / 3)
@@ -105,8 +105,12 @@ def histogram(
         return _LEFT + (WIDTH - _LEFT - _RIGHT) * (value - first) / (last - first)
 
     heights = [[value if math.isfinite(value) and value > 0 else 0.0 for value in one.values] for one in series]
-    step = _nice_step(max((value for one in heights for value in one), default=0.0))
-    top = step * max(1, math.ceil(max((value for one in heights for value in one), default=0.0) / step))
+    shown = [one for one in limits if first <= one.value <= last]
+    greatest = max((value for one in heights for value in one), default=0.0)
+    # Names of limits stand above the bars.
+    greatest *= 1.0 + 0.15 * len(shown)
+    step = _nice_step(greatest)
+    top = step * max(1, math.ceil(greatest / step))
     parts = _frame(0.0, top, step, "")
     every = max(1, math.ceil((len(edges) * 26.0) / (WIDTH - _LEFT - _RIGHT)))
     parts += [_text(x(edge), HEIGHT - 24, f"{edge:g}", "label middle") for edge in edges[::every]]
@@ -123,7 +127,7 @@ def histogram(
                 y, bottom = _y(value, 0.0, top), _y(0.0, 0.0, top)
                 size = f'width="{max(0.5, x(right) - x(left) - 1.5):.1f}" height="{bottom - y:.1f}"'
                 parts.append(f'<rect class="bar {style}" x="{x(left) + 0.75:.1f}" y="{y:.1f}" {size}/>')
-    for row, limit in enumerate(one for one in limits if first <= one.value <= last):
+    for row, limit in enumerate(shown):
         at = x(limit.value)
         parts.append(f'<path class="limit" d="M{at:.1f} {_TOP:.1f}V{HEIGHT - _BOTTOM:.1f}"/>')
         leftward = at > WIDTH / 2

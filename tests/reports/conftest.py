@@ -198,7 +198,17 @@ class Browser:
         ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (to_read, to_write)]
         connected = 'exec 3<&"$1" 4>&"$2"; shift 2; exec "$@"'
         self._process = subprocess.Popen(
-            ["bash", "-c", connected, "bash", *map(str, ends), program, *FLAGS, f"--user-data-dir={profile}"],
+            [
+                "bash",
+                "-c",
+                connected,
+                "bash",
+                *map(str, ends),
+                program,
+                *FLAGS,
+                f"--user-data-dir={profile}",
+                "about:blank",
+            ],
             pass_fds=ends,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
