@@ -67,7 +67,7 @@ def curve(places: Sequence[str], lines: Sequence[Line], *, title: str, axis: str
     def x(place: float) -> float:
         return _LEFT + width * (place + 0.5)
 
-    parts = _frame(0.0, 100.0, 25.0, "%") + _names(places, width, axis)
+    parts = _frame(100.0, 25.0, "%", 100.0) + _names(places, width, axis)
     if limit is not None and math.isfinite(limit.value):
         y = _y(100.0 * limit.value, 0.0, 100.0)
         parts.append(f'<path class="limit" d="M{_LEFT:.1f} {y:.1f}H{WIDTH - _RIGHT:.1f}"/>')
@@ -107,11 +107,11 @@ def histogram(
     heights = [[value if math.isfinite(value) and value > 0 else 0.0 for value in one.values] for one in series]
     shown = [one for one in limits if first <= one.value <= last]
     greatest = max((value for one in heights for value in one), default=0.0)
-    # Names of limits stand above the bars.
-    greatest *= 1.0 + 0.15 * len(shown)
     step = _nice_step(greatest)
-    top = step * max(1, math.ceil(greatest / step))
-    parts = _frame(0.0, top, step, "")
+    most = step * max(1, math.ceil(greatest / step))
+    # Names of limits stand above the bars.
+    top = most * (1.0 + 0.12 * len(shown))
+    parts = _frame(most, step, "", top)
     every = max(1, math.ceil((len(edges) * 26.0) / (WIDTH - _LEFT - _RIGHT)))
     parts += [_text(x(edge), HEIGHT - 24, f"{edge:g}", "label middle") for edge in edges[::every]]
     parts.append(_text((_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - 7, axis, "label middle"))
@@ -166,13 +166,13 @@ def _y(value: float, low: float, high: float) -> float:
     return HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM)
 
 
-def _frame(low: float, high: float, step: float, unit: str) -> list[str]:
+def _frame(most: float, step: float, unit: str, top: float) -> list[str]:
+    """Lines and their figures from 0 to `most`, where the picture ends at `top`."""
     parts = []
-    for number in range(round((high - low) / step) + 1):
-        value = low + number * step
-        y = _y(value, low, high)
+    for number in range(round(most / step) + 1):
+        y = _y(number * step, 0.0, top)
         parts.append(f'<path class="grid" d="M{_LEFT:.1f} {y:.1f}H{WIDTH - _RIGHT:.1f}"/>')
-        parts.append(_text(_LEFT - 5, y + 4, f"{value:g}{unit}", "label end"))
+        parts.append(_text(_LEFT - 5, y + 4, f"{number * step:g}{unit}", "label end"))
     return parts
 
 
