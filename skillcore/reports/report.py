@@ -14,7 +14,7 @@ from typing import Any
 from skillcore.learning.evaluate import Evaluation, Rate, TrialResult
 from skillcore.learning.practice import checks_of, is_check
 from skillcore.reports import charts
-from skillcore.reports.filmstrips import LATE, data_uri, strips
+from skillcore.reports.filmstrips import data_uri, strips
 from skillcore.reports.pages import duration, percent, write_page
 from skillcore.reports.reasons import TITLES
 from skillcore.reports.run_data import Part, RunData, read_run_data
@@ -54,7 +54,6 @@ def content_of(data: RunData) -> dict[str, Any]:
         "confusions": _confusions(data),
         "reasons": _reasons(data),
         "strips": strips(data),
-        "late": LATE,
         "settings": _settings(data),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "names": NAMES,
@@ -200,7 +199,9 @@ def _false_positives(data: RunData, test: Evaluation) -> Figure:
     rate = test.false_positives
     if not rate.trials:
         return Figure(name, "0", f"no acceptance trial failed, so that none could be taken for a success ({whole})")
-    words = f"of {rate.trials} failed acceptance trials were taken for successes by the reward model ({whole})"
+    words = f"of {rate.trials} failed acceptance trials were taken for successes by the reward model"
+    if every.trials > rate.trials:
+        words += f" ({whole})"
     return Figure(name, f"{rate.hits}", words)
 
 

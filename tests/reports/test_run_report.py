@@ -94,7 +94,8 @@ def test_an_accepted_run_without_a_failure(make_run: MakeRun, make_episode: Make
     assert "may still be less" not in text
     assert "no acceptance trial failed, so that none could be taken for a success" in text
     assert "No trial failed, and the reward model erred in none." in text
-    assert "A test alone: nothing was practised in this run." in text
+    assert "Test of the skill insertion" in text
+    assert "How many trials succeeded" not in text
     assert "The bundle is no longer where it was" in text
     assert "Before practice" not in text
 
