@@ -65,6 +65,10 @@ COMMANDS = {
         "skillcore.cli.bench:app",
         "Whole evaluations: the paper's tables, with ours beside them.",
     ),
+    "report": LazyCommand(
+        "skillcore.cli.report:report_command",
+        "Make the report of a run anew: one page to look at, print or send.",
+    ),
     "collect": LazyCommand(
         "skillcore.cli.pretrain:collect_command",
         "Collect labelled episodes with the scripted collector, which knows the truth. Needs a simulated cell.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -55,8 +56,10 @@ def paper_command(
     from skillcore.bench.plots import can_plot
     from skillcore.bench.results_folder import check_same
     from skillcore.cli.options import load_skill, say_where
+    from skillcore.cli.report import told
     from skillcore.home import folder
     from skillcore.learning.bundles import PRETRAINED, find_bundle
+    from skillcore.reports.bench_report import write_bench_report
 
     chosen = load_conditions(conditions)
     if quick:
@@ -80,7 +83,9 @@ def paper_command(
         _scenarios(chosen, place, out, workers, report)
     if chosen.ablation is not None and only in (None, Part.ablation):
         _ablation(chosen, chosen.ablation, skill, registry, out, workers, report)
-    say_where(results=out)
+    command = " ".join(["skill", *sys.argv[1:]])
+    page = told(lambda: write_bench_report(chosen, place, out, command=command), again="the same command")
+    say_where(results=out, report=page)
 
 
 def _rewards(study: RewardStudy, skill: Skill, registry: Registry, out: Path, workers: int, report: Report) -> None:

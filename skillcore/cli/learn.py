@@ -47,9 +47,10 @@ def learn_command(
     Exit code 0: it passes its gate; 1: it does not; 2: bad input; 3: a device fault.
     """
     from skillcore.cli.output import console, print_note
+    from skillcore.cli.report import report_of
     from skillcore.home import folder
     from skillcore.learning.bundles import PRETRAINED, about, find_bundle
-    from skillcore.learning.job import Plan, learn
+    from skillcore.learning.job import Plan, circumstances, learn
     from skillcore.learning.runs import new_run, unfinished_run
     from skillcore.reports.console import LiveConsole
 
@@ -76,7 +77,8 @@ def learn_command(
         print_note("nothing to resume: no unfinished run has these settings; a new one begins")
     found, chosen = open_bundle(skill, registry, wanted=bundle, variant=None, device=device)
     if run is None:
-        run = new_run("learn", skill.name, variant.name, wanted)
+        noted = {**wanted, **circumstances(skill, variant, loaded), "device": chosen}
+        run = new_run("learn", skill.name, variant.name, noted)
     typer.echo(f"{skill.name}: {variant.title} ({variant.name}) on cell {loaded.name}, seed {seed}, on {chosen}")
     typer.echo(f"bundle: {found.folder} ({about(found.card)})")
     typer.echo("practice is rewarded by the reward model alone; what really happened is shown beside it")
@@ -95,7 +97,7 @@ def learn_command(
         )
     for line in summary(outcome, plan, found.card.reward):
         typer.echo(line)
-    say_where(run, bundle=outcome.bundle)
+    say_where(run, report=report_of(run), bundle=outcome.bundle)
     if outcome.accepted:
         typer.echo(f"next:   skill run {skill.name} --connector {connector} --cell {cell}")
         return

@@ -35,17 +35,24 @@ def _prepared(
 ) -> tuple[Skill, Variant, LoadedCell, Bundle, Path]:
     """What both commands begin with: what was named, checked to go together, and a new folder for the run."""
     from skillcore.learning.bundles import about
-    from skillcore.learning.job import check_fit
+    from skillcore.learning.job import check_fit, circumstances
     from skillcore.learning.runs import new_run
 
     skill, registry = load_skill(skill_name)
     check_scenario(skill, scenario)
     variant = skill.variant(connector)
     loaded = load_cell_for(skill, variant, registry, cell=cell, connector=connector)
-    found, _ = open_bundle(skill, registry, wanted=bundle, variant=variant, device=device)
+    found, chosen = open_bundle(skill, registry, wanted=bundle, variant=variant, device=device)
     check_fit(found, loaded, skill)
-    settings = {"cell": str(loaded.file), "seed": seed, "bundle": str(found.folder), "taught": taught_at(loaded)}
-    run = new_run(command, skill.name, variant.name, settings)
+    settings = {
+        "connector": connector,
+        "cell": str(loaded.file),
+        "taught": taught_at(loaded),
+        "seed": seed,
+        "bundle": str(found.folder),
+        "device": chosen,
+    }
+    run = new_run(command, skill.name, variant.name, {**settings, **circumstances(skill, variant, loaded)})
     typer.echo(f"bundle: {found.folder} ({about(found.card)})")
     return skill, variant, loaded, found, run
 
@@ -64,6 +71,7 @@ def eval_command(
     """Test a bundle on a connector, policy and reward model judged separately. Learns nothing."""
     from skillcore.cell import open_cell
     from skillcore.cli.output import console
+    from skillcore.cli.report import report_of
     from skillcore.episodes import EpisodeStore
     from skillcore.learning.job import Plan, make_task, measure_policy, template_of
     from skillcore.learning.runs import RESULTS
@@ -93,7 +101,7 @@ def eval_command(
     typer.echo(f"success                  {result.success}")
     typer.echo(f"success not seen         {result.false_negatives}")
     typer.echo(f"failure taken for one    {result.false_positives}")
-    say_where(run)
+    say_where(run, report=report_of(run))
     if result.success.value < gate:
         raise typer.Exit(1)
 

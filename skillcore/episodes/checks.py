@@ -29,8 +29,11 @@ _INFO = pydantic.TypeAdapter(EpisodeInfo)
 _INFO_FIELDS = frozenset(item.name for item in dataclasses.fields(EpisodeInfo))
 
 
-def faults_of(episode: Episode) -> list[str]:
-    """Everything about an episode that is not as `Episode` promises; empty if it is well formed."""
+def faults_of(episode: Episode, *, without_images: bool = False) -> list[str]:
+    """Everything about an episode that is not as `Episode` promises; empty if it is well formed.
+
+    without_images: it was read without them, and so has no views.
+    """
     images = episode.images
     if images.dtype != np.uint8 or images.ndim != 5 or images.shape[-1] != 3:
         return [f"images are {images.dtype} {images.shape}, not uint8 (steps + 1, views, H, W, 3)"]
@@ -38,7 +41,8 @@ def faults_of(episode: Episode) -> list[str]:
     faults = []
     if not 1 <= frames <= MAX_FRAMES or images.nbytes > MAX_BYTES:
         faults.append(f"{frames} frames of {in_bytes(images.nbytes)} are outside 1 ... {MAX_FRAMES}, 4 GiB")
-    if not (1 <= views <= MAX_VIEWS and 1 <= height_px <= MAX_SIDE_PX and 1 <= width_px <= MAX_SIDE_PX):
+    fewest = 0 if without_images else 1
+    if not (fewest <= views <= MAX_VIEWS and 1 <= height_px <= MAX_SIDE_PX and 1 <= width_px <= MAX_SIDE_PX):
         faults.append(f"{views} views of {width_px}x{height_px} pixels are outside 1 ... {MAX_VIEWS}, {MAX_SIDE_PX}")
     misshapen = False
     for name in (*OF_FRAMES, *OF_STEPS):

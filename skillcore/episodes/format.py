@@ -120,9 +120,10 @@ def _column(values: np.ndarray[Any, Any], *, last_row_null: bool) -> pa.Array:
 # --- reading ------------------------------------------------------------------------------------------------
 
 
-def decode(source: bytes | Path, *, name: str = "") -> Episode:
+def decode(source: bytes | Path, *, name: str = "", images: bool = True) -> Episode:
     """The episode in a file, given by its path or its content. `name` names the content in messages.
 
+    images: without them, which take most of the time, `Episode.images` has no views: (steps + 1, 0, H, W, 3).
     Raises EpisodeError that names the file and says what is wrong with it, StorageError if the disk fails.
     """
     if isinstance(source, Path):
@@ -132,7 +133,7 @@ def decode(source: bytes | Path, *, name: str = "") -> Episode:
         name = name or "an episode"
         data = source
     try:
-        return _decode(data)
+        return _decode(data, with_images=images)
     except EpisodeError as error:
         raise EpisodeError(f"{name}: {error.what}", cure=error.cure) from error
     # Arrow answers a damaged file with any of these, depending on where the damage lies.
@@ -196,7 +197,7 @@ def _header(file: pq.ParquetFile) -> dict[str, Any]:
     return header
 
 
-def _decode(data: bytes) -> Episode:
+def _decode(data: bytes, *, with_images: bool) -> Episode:
     file = _open(data)
     header = _header(file)
     if header["format"] != FORMAT:
@@ -214,13 +215,14 @@ def _decode(data: bytes) -> Episode:
     if (steps + 1) * views * height_px * width_px * 3 > MAX_BYTES:
         raise EpisodeError("its images would take more than 4 GiB")
     info = info_from_json(header.get("info"))
-    images = np.empty((steps + 1, views, height_px, width_px, 3), np.uint8)
-    _check_layout(file, rows=steps + 1, schema=_schema(views), unpacked=2 * images.nbytes + 2**20)
+    unpacked = 2 * (steps + 1) * views * height_px * width_px * 3 + 2**20
+    _check_layout(file, rows=steps + 1, schema=_schema(views), unpacked=unpacked)
+    images = np.empty((steps + 1, views if with_images else 0, height_px, width_px, 3), np.uint8)
     table = _read_rows(file, images)
     if not np.array_equal(table["step"].to_numpy(), np.arange(steps + 1)):
         raise EpisodeError("its rows are not numbered 0, 1, 2 ...")
     episode = Episode(info, images, **{name: _values(table, name, steps) for name in _column_names()})
-    faults = faults_of(episode)
+    faults = faults_of(episode, without_images=not with_images)
     if faults:
         raise EpisodeError("; ".join(faults))
     return episode
@@ -249,11 +251,12 @@ def _check_layout(file: pq.ParquetFile, *, rows: int, schema: pa.Schema, unpacke
 
 
 def _read_rows(file: pq.ParquetFile, images: Image) -> pa.Table:
-    """Decodes the images into (rows, views, H, W, 3), and returns the other columns."""
+    """Decodes the images into (rows, views, H, W, 3), as many views as it has room for; returns the other columns."""
     views = [f"view_{view}" for view in range(images.shape[1])]
+    wanted = ["step", *views, *_column_names()]
     batches, row = [], 0
     # A few rows at a time: a column may name one large value again and again.
-    for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, use_threads=False):
+    for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=wanted, use_threads=False):
         batch.validate(full=True)
         for view, name in enumerate(views):
             for offset, value in enumerate(batch[name]):

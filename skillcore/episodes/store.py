@@ -149,8 +149,8 @@ class EpisodeStore:
         with self._open_index() as index:
             return index.count()
 
-    def read(self, episode_id: str) -> Episode:
-        """The episode, after its file was compared with the SHA-256 in the index.
+    def read(self, episode_id: str, *, images: bool = True) -> Episode:
+        """The episode, after its file was compared with the SHA-256 in the index. images: as for `decode`.
 
         Raises EpisodeError that names the file if it is unknown, missing or changed; StorageError if the disk
         fails.
@@ -173,7 +173,7 @@ class EpisodeStore:
                 f"{path}: the file is not what was saved: its SHA-256 is {sha256[:8]}, not {row.sha256[:8]}",
                 cure=f"put back a copy of the file, or take it out of use: {self._layout.repair_command}",
             )
-        return decode(data, name=str(path))
+        return decode(data, name=str(path), images=images)
 
     def dataset_hash(self, **filters: Unpack[Filters]) -> str:
         """A hash of all episodes that fit: the same for the same files, in whatever order they were saved."""

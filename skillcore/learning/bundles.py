@@ -97,7 +97,7 @@ def save_bundle(folder: Path, card: Card, brain: Brain, prior: Transitions | Non
     if prior is not None:
         save_prior(folder / PRIOR, prior)
     files = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.suffix == ".safetensors"}
-    complete = card.model_copy(update={"files": files, "packages": _packages()})
+    complete = card.model_copy(update={"files": files, "packages": package_versions()})
     write_durably(folder / CARD, complete.model_dump_json(by_alias=True, indent=2).encode())
     return complete
 
@@ -234,7 +234,8 @@ def about(card: Card) -> str:
     )
 
 
-def _packages() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """What matters for results, as it is installed now."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +13,7 @@ from skillcore.cell import Cell, open_cell
 from skillcore.cell_config import LoadedCell
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import BundleError
-from skillcore.learning.bundles import Bundle, Card, new_card, next_folder, save_bundle
+from skillcore.learning.bundles import Bundle, Card, new_card, next_folder, package_versions, save_bundle
 from skillcore.learning.evaluate import Evaluation, Rate, TrialResult, evaluate
 from skillcore.learning.practice import Practice, TrialReport, checks_of
 from skillcore.learning.recipe import Brain
@@ -103,6 +104,22 @@ def control_of(loaded: LoadedCell) -> dict[str, float]:
     """What actions mean on a cell."""
     control = loaded.config.control
     return {"rate_hz": control.rate_hz, "step_m": control.step_m, "turn_step_rad": control.turn_step_rad}
+
+
+def circumstances(skill: Skill, variant: Variant, loaded: LoadedCell) -> dict[str, Any]:
+    """What a run notes of what it was done with, for who looks at it when the cell's file may have changed."""
+    seat = skill.seat(variant)
+    safety = loaded.config.safety
+    return {
+        "title": variant.title,
+        "typed": " ".join(["skill", *sys.argv[1:]]),
+        "socket": {
+            "from_base": loaded.socket_from_base.as_vector().tolist(),
+            "depth_m": None if seat is None else seat.depth_m,
+        },
+        "limits": {"force_n": safety.force_limit_n, "hard_force_n": safety.hard_force_limit_n},
+        "packages": package_versions(),
+    }
 
 
 def make_task(skill: Skill, cell: Cell, variant: Variant, brain: Brain, scenario: str, seed: int) -> Task:

@@ -36,6 +36,11 @@ def test_the_tables_are_made_and_what_is_finished_is_not_run_again(skill: Any, t
     assert "Reward models, 25 to 5" in done.stdout
     assert [row.split(",")[1] for row in (found / "rewards.csv").read_text().splitlines()] == ["model", "DAIB", "VIB"]
     assert {path.name for path in found.glob("*.png")} == {"practice.png", "rewards.png"}
+    assert f"report: {Path('found') / 'report.html'}\n" in done.stdout
+    page = (found / "report.html").read_text(encoding="utf-8")
+    assert "<h2>Scenario II</h2>" in page
+    assert "<h2>Reward models, 25 to 5</h2>" in page
+    assert "<h2>What is left out</h2>" in page
     # One is lost; it alone is run again, with the same result.
     (lost,) = (found / "results").glob("searches-I-*.json")
     before = lost.read_bytes()

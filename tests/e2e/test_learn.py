@@ -68,6 +68,9 @@ def test_learn_tells_how_it_went_and_keeps_everything(skill: Any, tiny: Path) ->
     assert line_of(done.stdout, "home:") == str(skill.home)
     run = Path(line_of(done.stdout, "run:"))
     assert run == only_run(skill.home, "learn")
+    report = Path(line_of(done.stdout, "report:"))
+    assert report == run / "report.html"
+    assert "of 2 acceptance trials succeeded; 90% are asked for." in report.read_text(encoding="utf-8")
     results = json.loads((run / "results.json").read_bytes())
     assert results["accepted"] is (done.returncode == 0)
     assert [results[part]["success"]["trials"] for part in ("zero_shot", "practice", "acceptance")] == [2, 3, 2]
@@ -135,6 +138,10 @@ def test_eval_counts_and_run_inserts(skill: Any, tiny: Path) -> None:
     tested = skill("eval", "insertion", "--connector", "hdmi", "--bundle", str(tiny), "--trials", "2")
     assert tested.returncode in (0, 1), tested.stderr
     run = only_run(skill.home, "eval")
+    page = Path(line_of(tested.stdout, "report:")).read_text(encoding="utf-8")
+    assert "<h1>HDMI type A</h1>" in page
+    # Where the socket is was noted, so that reasons can be told.
+    assert "a miss and a jam cannot be told apart" not in page
     results = json.loads((run / "results.json").read_bytes())
     assert results["acceptance"]["success"]["trials"] == 2
     assert (results["acceptance"]["success"]["value"] >= 0.9) is (tested.returncode == 0)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
+
+import pytest
+from hatchling.builders.wheel import WheelBuilder
 
 import skillcore_insertion
 from skillcore.learning.bundles import read_card
 
+ROOT = Path(__file__).parents[2]
 PRETRAINED = Path(skillcore_insertion.__file__).parent / "pretrained"
 MOST_BYTES = 16_000_000
 
@@ -24,3 +29,23 @@ def test_its_threshold_was_chosen_on_connectors_it_was_not_trained_on() -> None:
     at = card.figures["reward model on validation variants"]["at threshold"]
     assert at["false_positives"] <= 0.01
     assert len(card.reward["validation_variants"]) >= 8
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """The names of all files in the wheel."""
+    (path,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path_factory.mktemp("wheel")), versions=["standard"])
+    with zipfile.ZipFile(path) as opened:
+        return set(opened.namelist())
+
+
+def test_the_wheel_holds_the_templates_of_reports(wheel: set[str]) -> None:
+    templates = {path.name for path in (ROOT / "skillcore" / "reports" / "templates").iterdir()}
+    assert {"base.html.j2", "run.html.j2", "bench.html.j2", "style.css.j2"} <= templates
+    assert {f"skillcore/reports/templates/{name}" for name in templates} <= wheel
+
+
+def test_the_wheel_holds_cells_connectors_and_the_bundle(wheel: set[str]) -> None:
+    assert "skillcore/cell_configs/sim.yaml" in wheel
+    assert "skillcore_insertion/pretrained/card.json" in wheel
+    assert any(name.startswith("skillcore_insertion/connectors/") for name in wheel)

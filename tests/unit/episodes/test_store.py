@@ -38,6 +38,22 @@ def test_what_is_appended_is_read_back_also_after_reopening(
         assert_same(store.read(row.id), episode)
 
 
+def test_an_episode_is_read_without_its_images(folder: Path, make_episode: Make, assert_same: Same) -> None:
+    episode = make_episode(1, steps=5)
+    with EpisodeStore(folder) as store:
+        row = store.append(episode)
+        found = store.read(row.id, images=False)
+        assert found.images.shape == (6, 0, 8, 8, 3)
+        assert_same(dataclasses.replace(found, images=episode.images), episode)
+        # It is no episode that could be saved.
+        with pytest.raises(EpisodeError, match="0 views of"):
+            store.append(found)
+        # A file that was changed is noticed as ever.
+        store.path(row.id).write_bytes(store.path(row.id).read_bytes() + b"x")
+        with pytest.raises(EpisodeError, match="is not what was saved"):
+            store.read(row.id, images=False)
+
+
 def test_the_row_tells_of_the_episode(folder: Path, make_episode: Make) -> None:
     known = {
         "skill": "insertion",

@@ -1,0 +1,275 @@
+"""The report of an evaluation: its tables with published figures beside ours, as one page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from skillcore.bench.ablation import jobs_of as jobs_of_arms
+from skillcore.bench.ablation import rates_of
+from skillcore.bench.conditions import Ablation, Conditions, RewardStudy
+from skillcore.bench.jobs import Job, result_of
+from skillcore.bench.reward_tables import COLUMNS, STUDENT_95, figures_of
+from skillcore.bench.rewards import jobs_of as jobs_of_rewards
+from skillcore.bench.rewards import results_of
+from skillcore.bench.scenarios import jobs_of
+from skillcore.bench.tables import PAPERS_WAY, Score, curve_of, pooled, scores_of
+from skillcore.learning.bundles import package_versions, read_card
+from skillcore.learning.evaluate import Rate
+from skillcore.reports import charts
+from skillcore.reports.pages import write_page
+from skillcore.reports.report import REPORT
+
+EVERY = 25
+GOAL = 0.9
+"""Drawn into the plots of practice: what `skill learn` asks for, unless it is told otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One entry of a table, in per cent. more: an interval or a spread. published: what others report, or ""."""
+
+    value: str
+    more: str = ""
+    published: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a table. sum: it takes those above together."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    sum: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with a drawing beside it, if there is one."""
+
+    title: str
+    words: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    drawing: str = ""
+
+
+def write_bench_report(conditions: Conditions, bundle: Path, out: Path, *, command: str) -> Path:
+    """Makes `report.html` in the folder of results, of what is finished. Raises BundleError, StorageError."""
+    return write_page(out / REPORT, "bench.html.j2", **content_of(conditions, bundle, out, command=command))
+
+
+def content_of(conditions: Conditions, bundle: Path, out: Path, *, command: str) -> dict[str, Any]:
+    """What the page says, by the names that the template uses."""
+    scores = scores_of(conditions, out)
+    jobs = [*jobs_of(conditions)]
+    jobs += jobs_of_rewards(conditions.reward) if conditions.reward is not None else []
+    jobs += jobs_of_arms(conditions.ablation) if conditions.ablation is not None else []
+    tables = [table for scenario in conditions.scenarios for table in _scenario(conditions, scores, scenario, out)]
+    return {
+        "conditions": conditions,
+        "finished": sum(result_of(out, job) is not None for job in jobs),
+        "jobs": len(jobs),
+        "headlines": [one for scenario in conditions.scenarios for one in _headline(conditions, scores, scenario)],
+        "judged": _judged(conditions, out),
+        "tables": tables,
+        "reward_tables": _reward_tables(conditions.reward, out) if conditions.reward is not None else [],
+        "ablation": _ablation(conditions.ablation, out) if conditions.ablation is not None else None,
+        "settings": _settings(conditions, bundle, out, command),
+        "card": read_card(bundle),
+        "versions": package_versions(),
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+# --- scenarios -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """Success in one scenario, before or after practice, beside what is published (NaN where nothing is), which may be
+    of only some of the connectors: of so many."""
+
+    name: str
+    rate: Rate
+    published: float
+    connectors: int
+    drawing: str
+
+
+def _headline(conditions: Conditions, scores: Sequence[Score], scenario: str) -> Iterator[Headline]:
+    for method, words in (("offline", "before practice"), ("online", "after practice")):
+        rate = pooled([one for one in scores if one.scenario == scenario and one.method == method])
+        if not rate.trials:
+            continue
+        theirs = _published(conditions, scenario, conditions.variants, method)
+        drawing = charts.interval(rate.value, *rate.interval, title=f"{rate}", limit=theirs)
+        connectors = sum(
+            any(str(name) == method for name in conditions.published.get(scenario, {}).get(variant, {}))
+            for variant in conditions.variants
+        )
+        yield Headline(f"Scenario {scenario}, {words}", rate, theirs, connectors, drawing)
+
+
+def _published(conditions: Conditions, scenario: str, variants: Sequence[str], method: str) -> float:
+    """The published share over those variants that it is published of; NaN where it is of none."""
+    published = conditions.published.get(scenario, {})
+    hits = [count for variant in variants for name, count in published.get(variant, {}).items() if str(name) == method]
+    return sum(hits) / (conditions.published_trials * len(hits)) if hits else math.nan
+
+
+def _scenario(conditions: Conditions, scores: Sequence[Score], scenario: str, out: Path) -> Iterator[Table]:
+    own = [one for one in scores if one.scenario == scenario]
+    if not own:
+        return
+    methods = [str(method) for method in conditions.methods if any(one.method == method for one in own)]
+    methods += [PAPERS_WAY] if any(one.method == PAPERS_WAY for one in own) else []
+    rows = [
+        Row(
+            variant,
+            tuple(
+                _share(
+                    pooled([one for one in own if one.variant == variant and one.method == method]),
+                    _published(conditions, scenario, [variant], method),
+                )
+                for method in methods
+            ),
+        )
+        for variant in conditions.variants
+    ]
+    every = tuple(
+        _share(
+            pooled([one for one in own if one.method == method]),
+            _published(conditions, scenario, conditions.variants, method),
+            with_interval=True,
+        )
+        for method in methods
+    )
+    words = "Success in %, over all seeds; in brackets as published. Under the last row 95% intervals."
+    yield Table(
+        f"Scenario {scenario}",
+        words,
+        tuple(methods),
+        (*rows, Row("all", every, sum=True)),
+        _practice(conditions, scenario, out),
+    )
+
+
+def _share(rate: Rate, published: float, *, with_interval: bool = False) -> Cell:
+    if not rate.trials:
+        return Cell("–", published="" if math.isnan(published) else f"({100.0 * published:.0f})")
+    low, high = rate.interval
+    return Cell(
+        f"{100.0 * rate.value:.0f}",
+        f"{100.0 * low:.0f}–{100.0 * high:.0f}" if with_interval else "",
+        "" if math.isnan(published) else f"({100.0 * published:.0f})",
+    )
+
+
+def _practice(conditions: Conditions, scenario: str, out: Path) -> str:
+    every = curve_of(conditions, out, scenario, every=EVERY)
+    if not every:
+        return ""
+    checks = curve_of(conditions, out, scenario, every=EVERY, without_noise=True)
+    places = [str(min(EVERY * number, conditions.practice)) for number in range(1, len(every) + 1)]
+    lines = [
+        charts.Line("trials without noise", _points(checks), shape="ring"),
+        charts.Line("all trials of practice", _points(every)),
+    ]
+    title = f"Success in successive {EVERY} trials of practice in scenario {scenario}, all connectors and seeds"
+    return charts.curve(places, lines, title=title, axis="practice trials", limit=charts.Limit("90%", GOAL))
+
+
+def _points(rates: Sequence[Rate]) -> list[charts.Point]:
+    return [charts.Point(place, rate.value, *rate.interval) for place, rate in enumerate(rates)]
+
+
+def _judged(conditions: Conditions, out: Path) -> dict[str, Rate]:
+    """The reward model in the tests after practice, over all connectors, scenarios and seeds."""
+    found: dict[str, Rate] = {}
+    results = [result for job in _learning(conditions) if (result := result_of(out, job)) is not None]
+    for name in ("false_positives", "false_negatives"):
+        told = [result[name] for result in results if name in result]
+        found[name] = Rate(sum(one["hits"] for one in told), sum(one["trials"] for one in told))
+    return found
+
+
+def _learning(conditions: Conditions) -> list[Job]:
+    return [job for job in jobs_of(conditions) if job.kind == "learning"]
+
+
+# --- reward models and what is left out ----------------------------------------------------------------------------
+
+
+def _reward_tables(study: RewardStudy, out: Path) -> list[Table]:
+    found = results_of(study, out)
+    tables = []
+    for split, sizes in study.splits.items():
+        if not any(found[split, model] for model in study.models):
+            continue
+        has_published = split == study.published_split and bool(study.published)
+        rows = []
+        for model in study.models:
+            figures = [figures_of(result) for result in found[split, model]]
+            cells = [_spread([one[column] for one in figures]) for column in COLUMNS]
+            if has_published:
+                theirs = study.published.get(model)
+                cells.append(Cell("" if theirs is None else f"{theirs:g}"))
+            rows.append(Row(model, (*cells, Cell(str(len(figures))))))
+        tested = sizes.test if isinstance(sizes.test, int) else "all that are held out"
+        words = (
+            f"In %. Trained on {sizes.train} connectors, threshold chosen on {sizes.choose} others, tested on "
+            f"{tested}; mean over seeds, with its 95% interval."
+        )
+        columns = (*COLUMNS, *(["published"] if has_published else []), "seeds")
+        tables.append(Table(f"Reward models, {split}", words, columns, tuple(rows)))
+    return tables
+
+
+def _spread(values: Sequence[float]) -> Cell:
+    """Mean in per cent, and half of its 95 % interval (Student's t)."""
+    if not values:
+        return Cell("–")
+    if len(values) < 2:
+        return Cell(f"{100.0 * mean(values):.1f}")
+    half = STUDENT_95.get(len(values), 1.96) * stdev(values) / len(values) ** 0.5
+    return Cell(f"{100.0 * mean(values):.1f}", f"±{100.0 * half:.1f}")
+
+
+def _ablation(study: Ablation, out: Path) -> Table | None:
+    """One row an arm; None while nothing is finished."""
+    rows: dict[str, list[Cell]] = {}
+    columns: list[str] = []
+    finished = 0
+    for arm, scenario, method, rate in rates_of(study, out):
+        theirs = study.published.get(scenario, {}).get(arm) if method == "online" else None
+        published = math.nan if theirs is None else theirs / study.published_trials
+        rows.setdefault(arm, []).append(_share(rate, published, with_interval=True))
+        column = f"{scenario} {'before' if method == 'offline' else 'after'} practice"
+        columns += [column] if column not in columns else []
+        finished += rate.trials
+    if not finished:
+        return None
+    words = f"Success in % on {', '.join(study.variants)}, with 95% intervals; in brackets as published."
+    return Table(
+        "What is left out", words, tuple(columns), tuple(Row(arm, tuple(cells)) for arm, cells in rows.items())
+    )
+
+
+def _settings(conditions: Conditions, bundle: Path, out: Path, command: str) -> list[tuple[str, str]]:
+    return [
+        ("Command", command),
+        ("Skill", conditions.skill),
+        ("Cell", conditions.cell),
+        ("Connectors", ", ".join(conditions.variants)),
+        ("Seeds", ", ".join(str(seed) for seed in conditions.seeds)),
+        ("Trials", f"{conditions.trials} in each test, {conditions.practice} of practice at most"),
+        ("Published", conditions.source or "no source is named"),
+        ("Bundle", str(bundle)),
+        ("Results", str(out)),
+    ]
