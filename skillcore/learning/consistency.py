@@ -1,7 +1,7 @@
 """Claims that belie each other: while a socket stays where it is, success is always met in the same place.
 
-What a reward model takes for success wrongly may lie anywhere. Once several claims agree on a place, those that lie
-elsewhere are taken back, and nothing is learned from them. Where several places are claimed again and again, that one
+What a reward model takes for success wrongly may lie anywhere. So claims are believed once several agree on a place,
+and those that lie elsewhere never are: nothing is learned from them. Where several places are claimed again and again, that one
 is believed where most of the trials that came there were claimed: who is at the goal has succeeded each time, while
 what deceives does so now and then. A false place that is believed for a while draws trials there, which tell that it
 is false. Nobody's truth is needed for that, only where the arm was.
@@ -18,7 +18,7 @@ from skillcore.types import Array, Episode
 AGREEMENT_M = 0.0022
 """Two claims farther apart than this are not of one place: a plug is grasped up to 1 mm off, one way or the other."""
 LEAST = 3
-"""So many claims must agree before others are taken back."""
+"""So many claims must agree before any is believed."""
 AT_M = 0.0015
 """Who is nearer than this to the middle of some claims has come to their place."""
 
@@ -26,13 +26,13 @@ AT_M = 0.0015
 def believed(claimed: NDArray[np.bool_], paths_m: list[Array]) -> NDArray[np.bool_]:
     """(trials,) Which trials were taken for successes, and lie where success is met.
 
-    claimed: (trials,). paths_m: (steps + 1, 3) for each trial, where the TCP was, in the base's frame. All claims are
+    claimed: (trials,). paths_m: (steps + 1, 3) for each trial, where the TCP was, in the base's frame. No claim is
     believed while fewer than `LEAST` agree. Of places that are as good the one that was claimed last counts: who
     practises gets better.
     """
     claims = np.flatnonzero(claimed)
-    result = claimed.copy()
-    if not len(claims):
+    result = np.zeros_like(claimed)
+    if len(claims) < LEAST:
         return result
     places = np.stack([paths_m[trial][-1] for trial in claims])
     near = _apart(places, places) < AGREEMENT_M
