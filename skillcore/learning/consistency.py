@@ -1,10 +1,10 @@
 """Claims that belie each other: while a socket stays where it is, success is always met in the same place.
 
 What a reward model takes for success wrongly may lie anywhere. So claims are believed once several agree on a place,
-and those that lie elsewhere never are: nothing is learned from them. Where several places are claimed again and again, that one
-is believed where most of the trials that came there were claimed: who is at the goal has succeeded each time, while
-what deceives does so now and then. A false place that is believed for a while draws trials there, which tell that it
-is false. Nobody's truth is needed for that, only where the arm was.
+and those that lie elsewhere never are: nothing is learned from them. Where several places are claimed again and
+again, that one is believed where most of the trials that came there were claimed: who is at the goal has succeeded
+each time, while what deceives does so now and then. A false place that is believed for a while draws trials there,
+which tell that it is false. Nobody's truth is needed for that, only where the arm was.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from typing import Literal
 
 import numpy as np
 
-from skillcore.learning.consistency import end_of
+from skillcore.learning.consistency import path_of
 from skillcore.learning.rewarding import AGREEMENT, WINDOW
 from skillcore.types import Array, Episode, Pose
 
@@ -82,7 +82,7 @@ def socket_of(socket_from_base: Pose, depth_m: float, successes: Sequence[Episod
     """Where success lies: where successes ended, if there are enough of them; else where the cell takes it to be."""
     into = socket_from_base.rotation[:, 2]
     seat = socket_from_base.position_m + depth_m * into
-    ends = [end_of(episode) for episode in successes if episode.info.start_from_base is not None]
+    ends = [path_of(episode)[-1] for episode in successes if episode.info.start_from_base is not None]
     if len(ends) >= ENOUGH:
         seat = np.median(np.stack(ends), axis=0)
     return Socket(np.asarray(seat), np.asarray(into), depth_m)
