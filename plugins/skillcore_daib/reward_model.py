@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from skillcore.episodes import ReplayCache
-from skillcore.interfaces import Representation, RewardModel
+from skillcore.interfaces import Representation, RewardModel, Sight
 from skillcore.learning.images import as_input
 from skillcore.learning.training import Progress, Schedule, domains_of, train_on_images
 from skillcore.learning.weights import load_module, save_tensors
@@ -160,18 +160,21 @@ class DaibRewardModel(RewardModel):
             if self._options.touch:
                 logits = self._trust(self._both(images[some], felt[some]))
             else:
-                logits = self._sight(images[some])
+                logits = self._sight(as_input(images[some], self._device))
             scores.append(torch.sigmoid(logits))
         return np.asarray(torch.cat(scores).cpu().numpy(), dtype=np.float32)
 
     def _both(self, images: NDArray[np.uint8], felt: NDArray[np.float32]) -> torch.Tensor:
         """(batch, 2) the logits of sight and touch."""
         touched = self._touch(torch.from_numpy(felt).to(self._device))
-        return torch.stack([self._sight(images), touched], dim=1)
+        return torch.stack([self._sight(as_input(images, self._device)), touched], dim=1)
 
-    def _sight(self, images: NDArray[np.uint8]) -> torch.Tensor:
-        """(batch,) the logits of the most doubtful member."""
-        seen = as_input(images, self._device)
+    @property
+    def sight(self) -> Sight:
+        return Sight(self._sight, self._representations)
+
+    def _sight(self, seen: torch.Tensor) -> torch.Tensor:
+        """(batch,) the logits of the most doubtful member, of images (batch, views, 3, H, W)."""
         logits = [
             member.head(representation.encode(seen)).squeeze(1)
             for representation, member in zip(self._representations, self._members, strict=True)
