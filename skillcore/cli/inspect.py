@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from skillcore.skill import Skill, Variant
 
 FIGURES = "pointing.json"
+_STRANGE = (
+    "note: {} recorded trials come out otherwise in this simulation, as those of another version of it; nobody knows "
+    "where plug and socket are seen in them"
+)
 
 
 def inspect_command(
@@ -290,46 +294,37 @@ def _watched(
     from skillcore.cell import open_cell
     from skillcore.episodes import EpisodeStore
     from skillcore.learning.inspection import (
-        Watched,
+        SOURCE,
         recorded,
+        recorded_frames,
         successes,
-        watch_again,
         watch_policy,
+        watch_recorded,
         watch_successes,
     )
     from skillcore.learning.job import Plan, make_task, template_of
 
     with EpisodeStore(place / "episodes", create=is_new) as store:
-        earlier = [] if is_new else recorded(store, frames=frames)
-        if earlier and loaded.simulation is None:
-            return [Watched(episode, None) for episode in earlier], []
-        if earlier:
-            scenario = earlier[0].info.scenario or scenario
+        if not is_new:
+            if loaded.simulation is None:
+                return recorded_frames(store, frames=frames), []
+            scenario = next(recorded(store)).info.scenario or scenario
         # Beside whatever else a simulated cell is used for; a real one has one user.
         instance = f"inspect-{os.getpid()}" if loaded.simulation is not None else ""
         with open_cell(loaded, instance=instance) as cell:
             task = make_task(skill, cell, variant, bundle.brain, scenario, seed)
-            template = template_of(skill, cell, variant, bundle.brain, Plan(scenario=scenario), "inspect")
-            if earlier:
-                typer.echo(f"looking at {len(earlier)} recorded trials ({earlier[0].info.source})")
-                watched = [watch_again(task, episode) for episode in earlier]
-                strange = sum(one.shown is None for one in watched)
-                if strange:
-                    typer.echo(
-                        f"note: {strange} of {len(watched)} recorded trials come out otherwise in this simulation, so "
-                        "that nobody knows where plug and socket are seen in them"
-                    )
-            else:
+            template = template_of(skill, cell, variant, bundle.brain, Plan(scenario=scenario), SOURCE)
+            if is_new:
                 typer.echo(f"acting trials on cell {loaded.name}")
+                reflex = partial(skill.reflex, cell)
                 watched = watch_policy(
-                    task,
-                    bundle.brain,
-                    template,
-                    frames=frames,
-                    seed=seed,
-                    store=store,
-                    reflex=partial(skill.reflex, cell),
+                    task, bundle.brain, template, frames=frames, seed=seed, store=store, reflex=reflex
                 )
+            else:
+                watched, strange = watch_recorded(task, store, frames=frames)
+                typer.echo(f"looking at {len(watched)} recorded trials ({watched[0].episode.info.source})")
+                if strange:
+                    typer.echo(_STRANGE.format(strange))
             if cell.simulation is None:
                 return watched, []
             missing = frames - sum(len(successes(one.episode)) for one in watched)

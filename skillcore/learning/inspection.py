@@ -6,7 +6,7 @@ episode is acted in it again: the same seeds and commands give the same readings
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skillcore.episodes import EpisodeRow, EpisodeStore
+from skillcore.episodes import EpisodeStore
 from skillcore.errors import DeviceError, InputError
 from skillcore.learning.bundles import CARD, Card, read_card
 from skillcore.learning.collect import STEPS_AFTER_SUCCESS, Stopping
@@ -29,6 +29,8 @@ SOURCE = "inspect"
 SAME_IMAGE = 1.0
 """An image that was acted again may differ by so many grey levels on average: arithmetic may, from machine to
 machine."""
+STRANGE = 8
+"""After so many recorded episodes that all come out otherwise no more are tried."""
 TRIES = 4
 """For each success that is wanted a demonstrator may try so many times."""
 
@@ -217,20 +219,46 @@ def _stacked(shown: Sequence[Image | None]) -> Image | None:
     return np.stack(known) if known and len(known) == len(shown) else None
 
 
-def recorded(store: EpisodeStore, *, frames: int) -> list[Episode]:
-    """Episodes of the part of a run that came last, until there are so many frames; those that a fault has ended are
-    left out. Raises InputError if nothing is left."""
+def recorded(store: EpisodeStore) -> Iterator[Episode]:
+    """The episodes of the part of a run that came last, in order; those that a fault has ended are left out.
+
+    Raises InputError if there is none.
+    """
     rows = store.rows()
-    last: list[EpisodeRow] = [row for row in rows if row.source == rows[-1].source] if rows else []
-    found: list[Episode] = []
-    for row in last:
-        if sum(one.steps for one in found) >= frames:
-            break
+    is_any = False
+    for row in rows:
+        if row.source != rows[-1].source:
+            continue
         episode = store.read(row.id)
         if episode.steps and not episode.info.note:
-            found.append(episode)
-    if not found:
+            is_any = True
+            yield episode
+    if not is_any:
         raise InputError(f"{store.folder}: holds no episode to look at", cure="name a run that has finished trials")
+
+
+def watch_recorded(task: Task, store: EpisodeStore, *, frames: int) -> tuple[list[Watched], int]:
+    """Recorded episodes acted again, until there are so many frames; and how many of them came out otherwise.
+
+    Those are left out, unless none of the first `STRANGE` comes out as it was: then these are what there is.
+    """
+    found: list[Watched] = []
+    strange: list[Watched] = []
+    for episode in recorded(store):
+        watched = watch_again(task, episode)
+        (strange if watched.shown is None else found).append(watched)
+        if sum(one.episode.steps for one in found) >= frames or (not found and len(strange) == STRANGE):
+            break
+    return found or strange, len(strange)
+
+
+def recorded_frames(store: EpisodeStore, *, frames: int) -> list[Watched]:
+    """Recorded episodes of which nobody knows what they show, until there are so many frames."""
+    found: list[Watched] = []
+    for episode in recorded(store):
+        found.append(Watched(episode, None))
+        if sum(one.episode.steps for one in found) >= frames:
+            break
     return found
 
 
