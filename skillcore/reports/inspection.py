@@ -30,8 +30,9 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """The last two parts of the bundle's folder: variant and number."""
-        return "/".join(self.bundle.folder.resolve().parts[-2:])
+        """What tells its folder from others: variant and number, or the name it was given."""
+        parts = self.bundle.folder.resolve().parts
+        return "/".join(parts[-2:]) if parts[-1].isdecimal() else parts[-1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
