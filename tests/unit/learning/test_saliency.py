@@ -216,7 +216,7 @@ def practised_brain(make_episode: Any) -> Brain:
 
 
 def written_out(brain: Brain, seen: Observation, output: int) -> NDArray[np.float64]:
-    """(frames, views, H, W): ReLU(sum_k alpha_k A_k) with alpha_k the mean of dy / dA_k, enlarged, each frame's sum 1."""
+    """(frames, views, H, W): ReLU(sum_k alpha_k A_k) alpha_k the mean of dy / dA_k; enlarged, each sum 1."""
     assert brain.learner.policy is not None
     adapter = brain.adapter
     encoders = [brain.perception.representation]
