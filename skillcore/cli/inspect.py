@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from skillcore.plugins import Registry
     from skillcore.reports.inspection import Study, Subject
     from skillcore.skill import Skill, Variant
+    from skillcore.types import Episode
 
 FIGURES = "pointing.json"
 _STRANGE = (
@@ -236,7 +237,8 @@ def _looked_at(
         skill, variant, loaded, subjects[0].bundle, place, is_new=is_new, seed=seed, scenario=scenario, frames=frames
     )
     views = tuple(loaded.cameras)
-    what = f"{variant.title} ({variant.name}) on cell {loaded.name}, seed {seed}"
+    source = "" if is_new else f", {watched[0].episode.info.source}"
+    what = f"{variant.title} ({variant.name}) on cell {loaded.name}, seed {seed}{source}"
     seen = Frames.of(watched, acted_on, frames)
     policy = Study.of(
         "policy",
@@ -245,7 +247,9 @@ def _looked_at(
     )
     succeeded = [number for number, one in enumerate(watched) if len(successes(one.episode))]
     chosen = next((number for number in succeeded if number in seen.episode), 0)
-    sheets = {f"policy_{name}.png": sheet.png() for name, sheet in policy.policy_sheets(what, views, chosen).items()}
+    trials = [_trial_name(number, one.episode) for number, one in enumerate(watched)]
+    drawn = policy.policy_sheets(what, views, trials, chosen)
+    sheets = {f"policy_{name}.png": sheet.png() for name, sheet in drawn.items()}
     everything = [*watched, *scripted]
     if not any(len(successes(one.episode)) for one in everything):
         typer.echo("note: no frame shows success, so that the reward model is not looked at")
@@ -256,9 +260,15 @@ def _looked_at(
         for one in subjects
     ]
     reward = Study.of("reward model", won, _told_apart(found))
-    trials = [f"trial {n + 1}" for n in range(len(watched))] + [f"scripted {n + 1}" for n in range(len(scripted))]
+    trials += [f"scripted {number + 1}" for number in range(len(scripted))]
     sheets["reward.png"] = reward.reward_sheet(what, views, trials).png()
     return [policy, reward], sheets
+
+
+def _trial_name(number: int, episode: Episode) -> str:
+    """As people count, from 1."""
+    trial = number if episode.info.trial is None else episode.info.trial
+    return f"trial {trial + 1}"
 
 
 def _told_apart(found: list[Any]) -> list[Any]:

@@ -17,8 +17,10 @@ from skillcore.learning.saliency import SUCCESS, Saliency
 from skillcore.reports.saliency_sheets import Row, Sheet, action_title, spread
 from skillcore.types import Image
 
-COLUMNS = 6
+COLUMNS = 5
 """Moments on a sheet."""
+STILL = 0.05
+"""A number of the action below this moves next to nothing, either way."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,8 +148,9 @@ class Study:
 
     # --- sheets ---
 
-    def policy_sheets(self, what: str, views: Sequence[str], chosen: int) -> dict[str, Sheet]:
-        """A sheet for each number of the action along the episode of that number. what: connector and cell."""
+    def policy_sheets(self, what: str, views: Sequence[str], trials: Sequence[str], chosen: int) -> dict[str, Sheet]:
+        """A sheet for each number of the action along the episode of that number. what: connector and cell. trials:
+        names of the episodes."""
         rows = np.flatnonzero(self.frames.episode == chosen)
         rows = rows[spread(len(rows), COLUMNS)]
         steps = int(self.frames.step[self.frames.episode == chosen].max()) + 1
@@ -155,7 +158,7 @@ class Study:
             name: Sheet(
                 title=f"Where the policy looks for its {action_title(name)} motion",
                 lines=(
-                    f"Grad-CAM along trial {chosen + 1} of {what}. "
+                    f"Grad-CAM along {trials[chosen]} of {what}. "
                     "Hot: speaks for the motion that was chosen; 1.00 is a full step.",
                     *self._summary(name),
                 ),
@@ -196,10 +199,7 @@ class Study:
         made = []
         for one in reversed(self.explained):
             values = one.saliency.values[rows, output]
-            captions = [
-                f"by sight {100.0 / (1.0 + math.exp(-value)):.0f}%" if name == SUCCESS else f"{name} {value:+.2f}"
-                for value in values
-            ]
+            captions = [_caption(name, float(value)) for value in values]
             label = (one.subject.title, one.subject.name, f"layer {one.saliency.layer}")
             made.append(Row(label, one.saliency.maps[rows, output], tuple(captions)))
         return made
@@ -217,6 +217,13 @@ class Study:
             f"by chance: {covered.value:.0%}, the share of the images that they cover "
             f"({covered.frames} frames of {covered.episodes} episodes)",
         ]
+
+
+def _caption(output: str, value: float) -> str:
+    """What a network put out, as it stands under a picture. The log-odds of success become a probability."""
+    if output == SUCCESS:
+        return f"by sight {50.0 * (1.0 + math.tanh(0.5 * value)):.0f}%"
+    return f"{output} {value:+.2f}" + (", hardly moves" if abs(value) < STILL else "")
 
 
 def _mean(share: NDArray[np.float64]) -> NDArray[np.float64]:

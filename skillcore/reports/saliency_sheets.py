@@ -31,6 +31,8 @@ CELL_PX = 150
 NARROW_PX = 112
 """Of the sheet for a report, which phones show too."""
 CAPTION_PX = 17
+SPECK_PX = 6
+"""Parts that cover no more pixels of an image are not outlined."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,10 +124,11 @@ class Sheet:
             large = heated(large, np.clip(heat, 0.0, 1.0))
         else:
             large = heated(large, np.zeros(size, np.float32))
-            _write(large, "nothing", (6, 4), SMALL, PAPER)
         if self.shown is not None:
             for part, color in ((Shown.SOCKET, SOCKET_COLOR), (Shown.PLUG, PLUG_COLOR)):
                 _outline(large, self.shown[column, view] == part, color)
+        if most == 0.0:
+            _write(large, "nothing", (6, self.cell_px - LINE_PX), SMALL, PAPER)
         return large
 
     def _draw_legend(self, sheet: Image, top: int) -> None:
@@ -200,7 +203,10 @@ def action_title(name: str) -> str:
 def _outline(picture: Image, part: NDArray[np.bool_], color: tuple[int, int, int]) -> None:
     size = picture.shape[1], picture.shape[0]
     large = cv2.resize(part.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    contours, _ = cv2.findContours(large, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    found, _ = cv2.findContours(large, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    # Single pixels that show through a gap would only clutter the picture.
+    speck = SPECK_PX * size[0] * size[1] / part.size
+    contours = [one for one in found if cv2.contourArea(one) > speck]
     cv2.drawContours(picture, contours, -1, (0, 0, 0), 2)
     cv2.drawContours(picture, contours, -1, color, 1)
 
