@@ -55,7 +55,7 @@ COMMANDS = {
     ),
     "inspect": LazyCommand(
         "skillcore.cli.inspect:inspect_command",
-        "Show where policy and reward model look, and how much of it lies on plug and socket.",
+        "Show where policy and reward model look (Grad-CAM), and how much of it lies on plug and socket.",
     ),
     "teach": LazyCommand(
         "skillcore.cli.teach:teach_command",
