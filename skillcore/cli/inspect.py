@@ -68,6 +68,7 @@ def inspect_command(
     """Show where policy and reward model look (Grad-CAM), and how much of it lies on plug and socket.
 
     Writes PNG sheets and pointing.json. Without --run it acts some trials; on a real cell that moves the arm, once.
+    With --run, seed and scenario are the run's.
     """
     from skillcore.learning.job import check_fit
     from skillcore.learning.runs import RESULTS, new_run
@@ -78,7 +79,7 @@ def inspect_command(
     place, about = _recorded_run(run)
     connector = connector or str(about.get("connector") or about.get("variant") or "")
     cell = cell or str(about.get("cell") or "sim")
-    seed = int(about.get("seed", seed))
+    seed = _seed_of(place, about, seed)
     skill, registry = load_skill(skill_name)
     check_scenario(skill, scenario)
     variant = _variant(skill, connector, about)
@@ -143,6 +144,17 @@ def _recorded_run(wanted: str) -> tuple[Path | None, dict[str, Any]]:
     return place, read_run(place)
 
 
+def _seed_of(run: Path | None, about: dict[str, Any], seed: int) -> int:
+    """The seed of a run, else the one that was asked for. Raises InputError if it is none."""
+    from skillcore.errors import InputError
+    from skillcore.learning.runs import ABOUT
+
+    found = about.get("seed", seed)
+    if not isinstance(found, int):
+        raise InputError(f"{run}/{ABOUT}: damaged: seed is {found!r}", cure="name another run")
+    return found
+
+
 def _variant(skill: Skill, connector: str, about: dict[str, Any]) -> Variant:
     from skillcore.errors import InputError
 
@@ -176,42 +188,49 @@ def _subjects(
 
     chosen = choose_device(device)
     began = str(about.get("bundle") or "")
-    wanted = bundle or _made_by(run) or began
-    place = find_bundle(folder("bundles"), skill.name, wanted, variant.name, skill.pretrained)
+    made = _made_by(run)
+    place = find_bundle(folder("bundles"), skill.name, bundle or made or began, variant.name, skill.pretrained)
     first = load_bundle(place, registry, device=chosen)
+    card = first.card
+    parent: Path | None
     if against:
-        second: Bundle | None = load_bundle(Path(against), registry, device=chosen)
-        practised = second is not None and first.card.variant and not second.card.variant
-        is_parent = bool(practised) and _same_perception(first, second)
+        parent = Path(against)
+    elif made and not bundle and Path(began).is_dir():
+        parent = Path(began)
     else:
-        parent = parent_of(place, first.card, folder("bundles"), skill.pretrained)
-        second, is_parent = (None, False) if parent is None else (load_bundle(parent, registry, device=chosen), True)
-        if second is None and first.card.variant:
+        parent = parent_of(place, card, folder("bundles"), skill.pretrained)
+    if parent is None:
+        if card.variant:
             typer.echo(
-                f"note: the bundle that practice began from ({first.card.parent}) is not there: name it with --against"
+                f"note: the bundle that practice began from ({card.parent}) is not there: name it with --against"
             )
-    if second is None:
-        return [Subject("after practice" if first.card.variant else "pretrained", first)]
-    titles = ("after practice", "before practice") if is_parent else ("bundle A", "bundle B")
+        return [Subject("after practice" if card.variant else "pretrained", first)]
+    second = load_bundle(parent, registry, device=chosen)
+    practised = card.variant and not second.card.variant and _same_perception(first, second)
+    titles = ("after practice", "before practice") if practised else ("bundle A", "bundle B")
     return [Subject(titles[0], first), Subject(titles[1], second)]
 
 
-def _same_perception(first: Bundle, second: Bundle | None) -> bool:
+def _same_perception(first: Bundle, second: Bundle) -> bool:
+    """As a practised bundle and the one it came from have: practice leaves it as it is."""
     name = "perception.safetensors"
-    return second is not None and first.card.files.get(name) == second.card.files.get(name)
+    return first.card.files.get(name) == second.card.files.get(name)
 
 
 def _made_by(run: Path | None) -> str:
-    """The bundle that a run of `learn` has made, or nothing."""
+    """The bundle that a finished run of `learn` has made, if it is still there. Raises InputError if the run's results
+    are damaged."""
+    from skillcore.errors import InputError
     from skillcore.learning.runs import RESULTS
 
     if run is None or not (run / RESULTS).is_file():
         return ""
     try:
-        results: Any = json.loads((run / RESULTS).read_bytes())
-    except ValueError:
-        return ""
-    made = results.get("bundle") if isinstance(results, dict) else None
+        made = json.loads((run / RESULTS).read_bytes()).get("bundle")
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{run / RESULTS}: damaged: {error}", cure="name another run, or the bundle and none"
+        ) from error
     return made if isinstance(made, str) and Path(made).is_dir() else ""
 
 

@@ -115,12 +115,13 @@ def reward_saliency(reward_model: RewardModel, images: NDArray[np.uint8], *, lay
             f"the reward model {type(reward_model).__name__} shows no sight that could be explained",
             cure="a reward model that judges by images has the property `sight`: skillcore.interfaces.RewardModel",
         )
-    device = next(sight.representations[0].module.parameters()).device
+    weights = [weight for one in sight.representations for weight in one.module.parameters()]
+    device = str(weights[0].device) if weights else "cpu"
 
     def logit(inputs: torch.Tensor) -> torch.Tensor:
         return sight.logit(inputs).unsqueeze(1)
 
-    return _explained(logit, logit, (SUCCESS,), sight.representations, images, [], layer=layer, device=str(device))
+    return _explained(logit, logit, (SUCCESS,), sight.representations, images, [], layer=layer, device=device)
 
 
 def layer_of(representation: Representation, wanted: str) -> tuple[str, torch.nn.Module]:

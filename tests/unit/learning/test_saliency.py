@@ -91,8 +91,6 @@ class Reddish(Blind):
 
     def __init__(self) -> None:
         self._representation = Averages()
-        # A parameter tells which device it is on.
-        self._representation.module.register_parameter("one", nn.Parameter(torch.ones(())))
 
     @property
     def sight(self) -> Sight:
