@@ -166,10 +166,13 @@ def spread(count: int, most: int) -> list[int]:
     return sorted({int(number) for number in np.linspace(0, count - 1, min(count, most)).round()})
 
 
-def saliency_png(brain: Brain, episode: Episode, *, frames: int = 4, views: Sequence[str] = ()) -> bytes:
+def saliency_png(
+    brain: Brain, episode: Episode, *, frames: int = 4, views: Sequence[str] = (), bundle: str = ""
+) -> bytes:
     """A small PNG for a report: where the policy looked for X, Y, Z and yaw at some moments of one saved episode.
 
-    views: names of the cameras. Takes a second or two. Raises InputError where captum is missing (see
+    brain: who acted in it; after practice, that of the bundle that came of it. views: names of the cameras. bundle: the
+    name that its bundle has on the sheet. Takes a second or two. Raises InputError where captum is missing (see
     `skillcore.learning.saliency.can_explain`) or the episode has no step, PluginError for parts that show nothing.
     """
     if not episode.steps:
@@ -183,9 +186,16 @@ def saliency_png(brain: Brain, episode: Episode, *, frames: int = 4, views: Sequ
     for number, name in enumerate(ACTION_NAMES):
         captions = tuple(f"{name} {value:+.2f}" for value in found.values[:, number])
         rows.append(Row((action_title(name),), found.maps[:, number], captions))
+    info = episode.info
+    trial = "" if info.trial is None else f" trial {info.trial + 1}"
     sheet = Sheet(
         title="Where the policy looked",
-        lines=(f"Grad-CAM ({found.layer}): what speaks for each motion it chose.", "1.00 is a full step."),
+        lines=(
+            f"{info.variant} on cell {info.cell}, {info.source}{trial}: {info.outcome}",
+            *((f"bundle {bundle}",) if bundle else ()),
+            f"Grad-CAM ({found.layer}): what speaks for each motion it chose.",
+            "1.00 is a full step.",
+        ),
         headings=tuple(f"step {step + 1} of {episode.steps}" for step in steps),
         views=tuple(views) or tuple(str(number + 1) for number in range(episode.images.shape[1])),
         images=episode.images[steps],
