@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -17,12 +18,18 @@ from skillcore.home import cell_lock
 from skillcore.interfaces import Arm, Camera, Clock, Guidable, Simulation
 from skillcore.parts import Context
 from skillcore.safety import Envelope, Guard
-from skillcore.types import ArmState, Frame, Image, Observation, Pose
+from skillcore.types import ArmState, Frame, Image, Observation, Pose, rotation_from_rotvec, rotvec_from_rotation
 
 FRAME_MAX_AGE_S = 0.2
 """A picture older than this is no observation of now."""
 READ_SLACK_S = 0.05
 """What it may take to hand over a frame that was just young enough."""
+
+
+WATCH_S = 0.02
+"""So often a real arm is read and checked while it moves."""
+REMEMBERED = 32
+"""Readings that are kept, to tell where the arm was when a picture was taken."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +45,9 @@ class Cell:
 
     Control runs in steps of `period_s`: `start_control` fixes the frame that observations and actions refer to, and
     each `control` commands a step, waits for its end and reads the arm. A step that ends late is counted in `overruns`.
+
+    Pictures are older than readings of the arm, and the arm moves. So an observation is one of the time when its
+    pictures were taken, and an action refers to the pose that was observed: it leads to the same place, however late.
 
     socket_from_base: where the socket is. The guard's box lies around the fixture of the cell file, wherever that is.
     """
@@ -62,6 +72,8 @@ class Cell:
         self._start_from_base = Pose.identity()
         self._deadline_s = 0.0
         self._state: ArmState | None = None
+        self._readings: deque[ArmState] = deque(maxlen=REMEMBERED)
+        self._observed_from_base: Pose | None = None
         self._frame_seen: dict[str, tuple[int | None, float]] = {}
 
     @property
@@ -87,16 +99,23 @@ class Cell:
     @property
     def state(self) -> ArmState:
         """The arm's last reading; a new one, unchecked, where the last was made void by a motion."""
-        if self._state is None:
-            self._state = self._arm.read()
-        return self._state
+        return self._state or self._sense()
 
     def read(self) -> ArmState:
         """The arm's newest state. Raises as `Guard.check` does."""
-        state = self._arm.read()
-        self._state = state
+        state = self._sense()
         self.guard.check(state)
         return state
+
+    def _sense(self) -> ArmState:
+        state = self._state = self._arm.read()
+        self._readings.append(state)
+        return state
+
+    def _forget(self) -> None:
+        """What was read and seen is void: the arm is somewhere else."""
+        self._state = self._observed_from_base = None
+        self._readings.clear()
 
     def snapshot(self) -> Snapshot:
         """The arm's newest state and every camera's newest frame, at full size."""
@@ -104,12 +123,15 @@ class Cell:
         return Snapshot(state, self._frames())
 
     def observe(self) -> Observation:
-        """What policy and reward model see now; see `Observation`. The pose refers to `start_control`."""
-        state = self.state
+        """What policy and reward model see now; see `Observation`. The pose is that of the time when the pictures were
+        taken, and refers to `start_control`."""
+        state, frames = self.state, self._frames()
         size = self.config.views.size_px
+        taken_s = sum(frame.time_s for frame in frames) / len(frames)
+        self._observed_from_base = _tcp_at(self._readings, taken_s)
         return Observation(
-            images=np.stack([fitted(frame.image, size) for frame in self._frames()]),
-            pose=(self._start_from_base.inverse() @ state.tcp_from_base).as_vector().astype(np.float32),
+            images=np.stack([fitted(frame.image, size) for frame in frames]),
+            pose=(self._start_from_base.inverse() @ self._observed_from_base).as_vector().astype(np.float32),
             wrench=state.wrench.as_vector().astype(np.float32),
         )
 
@@ -163,8 +185,8 @@ class Cell:
         envelope = self.guard.envelope
         position = np.clip(tcp_from_base.position_m, envelope.min_m, envelope.max_m)
         speed = min(speed_m_s or envelope.speed_limit_m_s, envelope.speed_limit_m_s)
-        # Void even if the motion fails: wherever the arm is then, it is not where it was.
-        self._state = None
+        # Even if the motion fails: wherever the arm is then, it is not where it was.
+        self._forget()
         self._arm.move_to(
             Pose(position, tcp_from_base.rotation), speed_m_s=speed, force_limit_n=envelope.hard_force_limit_n
         )
@@ -172,7 +194,7 @@ class Cell:
     def zero_wrench(self) -> None:
         """Takes the present wrench for zero; the tool must touch nothing."""
         self._arm.zero_wrench()
-        self._state = None
+        self._forget()
 
     def start_control(self) -> None:
         """Makes the present pose the start that observations and actions refer to, and starts the clockwork."""
@@ -188,13 +210,15 @@ class Cell:
     def control(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
         """One control step: moves by `action` (4,), in [-1, 1], in the tool's axes, and waits for the step's end.
 
+        It moves from where the tool was when it was observed, if it was since the last step.
+
         Returns what was really commanded (4,), in the same units. The tool is kept upright as it was at the start.
         Raises as `Guard.check` does, with the arm stopped.
         """
         control = self.config.control
-        before = self.state
+        before = self._observed_from_base or self.state.tcp_from_base
         scale = np.array([control.step_m] * 3 + [control.turn_step_rad])
-        here = self._start_from_base.inverse() @ before.tcp_from_base
+        here = self._start_from_base.inverse() @ before
         x, y, z = here.position_m
         upright = Pose.from_xyz_yaw(x, y, z, here.yaw_rad)
         wanted = np.clip(np.asarray(action, dtype=np.float64), -1.0, 1.0) * scale
@@ -218,6 +242,7 @@ class Cell:
             allowed = self.guard.limit(target, self.state.tcp_from_base, self.period_s)
             force_limit = self.guard.envelope.force_limit_n
             commanded = self._arm.servo_to(allowed, duration_s=self.period_s, force_limit_n=force_limit)
+            self._observed_from_base = None
             self._await_step_end()
             self.read()
         except BaseException:
@@ -231,8 +256,12 @@ class Cell:
         if now > self._deadline_s:
             self.overruns += 1
             self._deadline_s = now
-        else:
-            self.clock.sleep_until(self._deadline_s)
+            return
+        # A simulated world stands still while nobody asks for it; a real arm is watched on its way.
+        while self.simulation is None and self.clock.now_s() + WATCH_S < self._deadline_s:
+            self.clock.sleep_until(self.clock.now_s() + WATCH_S)
+            self.read()
+        self.clock.sleep_until(self._deadline_s)
 
     def guidable(self) -> Guidable:
         """The arm, as far as it can be guided by hand. Raises DeviceError if it can't."""
@@ -255,7 +284,7 @@ class Cell:
             arm.start_freedrive()
             yield
         finally:
-            self._state = None
+            self._forget()
             try:
                 arm.end_freedrive()
             finally:
@@ -268,7 +297,7 @@ class Cell:
     def recover(self) -> None:
         """Clears a fault that can be cleared safely. Raises ArmFaultError if it can't."""
         self._arm.recover()
-        self._state = None
+        self._forget()
 
 
 @contextmanager
@@ -307,6 +336,18 @@ def open_cell(loaded: LoadedCell, *, instance: str = "") -> Iterator[Cell]:
             ) from failures[0][1]
         stack.callback(arm.stop)
         yield Cell(loaded.config, arm, cameras, clock, simulation, loaded.socket_from_base)
+
+
+def _tcp_at(readings: Sequence[ArmState], time_s: float) -> Pose:
+    """Where the TCP was, between the readings (at least one) that lie around that time; the nearest where none do."""
+    after = next((number for number, state in enumerate(readings) if state.time_s >= time_s), len(readings))
+    if after in (0, len(readings)):
+        return readings[min(after, len(readings) - 1)].tcp_from_base
+    first, second = readings[after - 1], readings[after]
+    share = (time_s - first.time_s) / (second.time_s - first.time_s)
+    start, end = first.tcp_from_base, second.tcp_from_base
+    turn = rotation_from_rotvec(share * rotvec_from_rotation(start.rotation.T @ end.rotation))
+    return Pose(start.position_m + share * (end.position_m - start.position_m), start.rotation @ turn)
 
 
 def fitted(image: Image, size_px: int, *, interpolation: int = cv2.INTER_AREA) -> Image:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from skillcore.errors import PluginError
 from skillcore.solids import Mating
 from skillcore.types import ArmState, Frame, Intrinsics, Observation, Past, Pose
 
@@ -299,10 +300,13 @@ class Learner(ABC):
         """An action (4,) in [-1, 1] for the features (feature_dim,) of one observation; greedy without `explore`."""
 
     @property
-    def policy(self) -> torch.nn.Module | None:
-        """What `act` does without `explore`, as a differentiable module, for `skill inspect`: features
-        (batch, feature_dim) -> actions (batch, 4), before they are clipped to [-1, 1]. None where there is none."""
-        return None
+    def policy_module(self) -> torch.nn.Module:
+        """The greedy policy in torch alone, with the weights of now: features (batch, feature_dim) -> actions
+        (batch, 4). `act` clips them to [-1, 1].
+
+        Optional: it is what `skill inspect` explains. Raises PluginError where a learner offers none, as this does.
+        """
+        raise no_module(self, "learner", "policy_module")
 
     @abstractmethod
     def learn(self, online: Transitions, *, rng: np.random.Generator, steps: int) -> Mapping[str, float]:
@@ -322,3 +326,12 @@ class Learner(ABC):
     @abstractmethod
     def load(self, folder: Path) -> None:
         """Reads what `save` wrote. Raises BundleError if it does not fit."""
+
+
+def no_module(part: object, kind: str, name: str) -> PluginError:
+    """The error of a part that offers no torch module."""
+    made = f"{type(part).__module__}.{type(part).__qualname__}"
+    return PluginError(
+        f"the {kind} {made} offers no {name}, so that nothing outside of skillcore can run it",
+        cure=f"have its author add the property {name} (docs/plugins.md), or use another {kind}",
+    )

@@ -10,6 +10,8 @@ them is to be trusted on a connector that was never seen is found on connectors 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +55,17 @@ class _Trust(nn.Module):
 
     def forward(self, logits: torch.Tensor) -> torch.Tensor:
         return logits @ functional.softplus(self.trust) + self.offset
+
+
+def _doubtful(
+    representations: Sequence[Representation], members: Iterable[nn.Module], seen: torch.Tensor
+) -> torch.Tensor:
+    """(batch,) the logits of the most doubtful member."""
+    logits = [
+        member.head(representation.encode(seen)).squeeze(1)  # type: ignore[operator]
+        for representation, member in zip(representations, members, strict=True)
+    ]
+    return torch.stack(logits).amin(0)
 
 
 class DaibRewardModel(RewardModel):
@@ -160,26 +173,21 @@ class DaibRewardModel(RewardModel):
             if self._options.touch:
                 logits = self._trust(self._both(images[some], felt[some]))
             else:
-                logits = self._sight(as_input(images[some], self._device))
+                logits = self._sight(images[some])
             scores.append(torch.sigmoid(logits))
         return np.asarray(torch.cat(scores).cpu().numpy(), dtype=np.float32)
 
     def _both(self, images: NDArray[np.uint8], felt: NDArray[np.float32]) -> torch.Tensor:
         """(batch, 2) the logits of sight and touch."""
         touched = self._touch(torch.from_numpy(felt).to(self._device))
-        return torch.stack([self._sight(as_input(images, self._device)), touched], dim=1)
+        return torch.stack([self._sight(images), touched], dim=1)
+
+    def _sight(self, images: NDArray[np.uint8]) -> torch.Tensor:
+        return _doubtful(self._representations, self._members, as_input(images, self._device))
 
     @property
     def sight(self) -> Sight:
-        return Sight(self._sight, self._representations)
-
-    def _sight(self, seen: torch.Tensor) -> torch.Tensor:
-        """(batch,) the logits of the most doubtful member, of images (batch, views, 3, H, W)."""
-        logits = [
-            member.head(representation.encode(seen)).squeeze(1)
-            for representation, member in zip(self._representations, self._members, strict=True)
-        ]
-        return torch.stack(logits).amin(0)
+        return Sight(partial(_doubtful, self._representations, self._members), self._representations)
 
     def save(self, folder: Path) -> None:
         for number, member in enumerate(self._members):

@@ -19,7 +19,7 @@ from skillcore.errors import ArmFaultError, DeviceError, SkillcoreError
 from skillcore.interfaces import Arm, ArmLimits, Clock
 from skillcore.types import ArmState, Pose, Wrench
 from skillcore_ur.checks import check_controller
-from skillcore_ur.compliance import within_reach
+from skillcore_ur.compliance import between, within_reach
 from skillcore_ur.faults import ROWS, FaultKind, FaultMachine, Health, State, Step, error_of, fault_in
 from skillcore_ur.free_motion import Progress, await_arrival
 from skillcore_ur.link import Link, Reading, accepted
@@ -30,6 +30,8 @@ from skillcore_ur.recovery import ask, unlock
 from skillcore_ur.remote import RemoteWatch
 
 CLOCK_LEAK_S = 2e-5
+CLOSE_M, CLOSE_RAD = 0.008, 0.1
+"""Goals that are so close to one that the controller has allowed are not asked of it."""
 """How fast the estimate of the way of a packet may grow, a reading: clocks drift."""
 
 
@@ -52,6 +54,7 @@ class UrArm(Arm):
         self._delay_s = np.inf
         self._protective_since_s: float | None = None
         self._freedrive = False
+        self._allowed: Pose | None = None
 
     @property
     def limits(self) -> ArmLimits:
@@ -72,6 +75,7 @@ class UrArm(Arm):
             raise
 
     def _open_link(self) -> None:
+        self._allowed = None
         link = Link(self._options.address, self._options.rate_hz)
         self._link, self._delay_s, self._stamp_s = link, np.inf, -1.0
         self._prepare_program(link)
@@ -218,7 +222,14 @@ class UrArm(Arm):
         return goal
 
     def _check_goal(self, link: Link, goal: Pose) -> None:
-        """Asks the controller whether it may go there. Raises ArmFaultError."""
+        """Asks the controller whether it may go there. Raises ArmFaultError.
+
+        It answers after some ticks, in which no compliance can be commanded. So it is not asked of a goal that lies
+        close to one that it has allowed; its own safety system watches every motion all the same.
+        """
+        allowed_one = self._allowed
+        if allowed_one is not None and _is_close(allowed_one, goal):
+            return
         vector = [float(value) for value in goal.as_vector()]
         if not np.isfinite(vector).all():
             raise ArmFaultError("a goal is not made of finite numbers")
@@ -231,6 +242,7 @@ class UrArm(Arm):
                 + ", ".join(f"{value:.3f}" for value in vector)
                 + "] is not within the robot's safety limits",
             )
+        self._allowed = goal
 
     def _refuse(self, link: Link, what: str) -> None:
         """Raises ArmFaultError for a command that was not taken: for the fault behind it, if there is one."""
@@ -375,3 +387,8 @@ class UrArm(Arm):
         if pulse is None or not pulse.alive:
             raise ArmFaultError("the thread that serves the robot has ended", cure="close the cell and open it again")
         return link, pulse
+
+
+def _is_close(one: Pose, other: Pose) -> bool:
+    way = between(one, other)
+    return float(np.linalg.norm(way[:3])) < CLOSE_M and float(np.linalg.norm(way[3:])) < CLOSE_RAD

@@ -1,18 +1,30 @@
 """A target that moves, and how firmly the tool is drawn to it.
 
-`Ramp` is where the target is at a time. `spring_wrench` is what force mode may press with; `Admittance` is where
-servoL's set point goes. Both draw with a spring whose force is cut at the limit, as a whole and not axis by axis.
+`Ramp` is where the target is at a time. `Drawing` is what force mode may press with; `Admittance` is where servoL's set
+point goes. Both draw with a spring whose force is cut at the limit, as a whole and not axis by axis.
 Positions, forces and turns are in base axes.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 
 from skillcore.types import Array, Pose, Wrench, rotation_from_rotvec, rotvec_from_rotation
 from skillcore_ur.options import ForceMode, Servo
+
+LATE_TICKS = 4
+"""So many ticks after a force is told the tool has the speed that belongs to it."""
+FREE_N, PRESSED_N = 3.0, 10.0
+"""Below the first the tool moves freely, above the second it presses."""
+CORRECTION_HZ = 10.0
+"""Share of a distance that the spring corrects in a second: more would swing, with a delay of 30 ms."""
+FIRST_M_S_N, FIRST_WEIGHT_N2 = 0.003, 1000.0
+"""What a newton makes of speed before anything was seen, and how much that counts: as some ticks of motion."""
+SPEED_PER_FORCE_M_S_N = (5e-4, 2e-2)
+KEPT = 0.99
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,14 +55,60 @@ def between(here: Pose, there: Pose) -> Array:
     return np.concatenate([there.position_m - here.position_m, turn])
 
 
-def spring_wrench(
-    settings: ForceMode, target: Pose, velocity: Array, measured: Pose, twist: Array, force_limit_n: float
-) -> Array:
-    """(6,) what the tool is to press with: drawn to the target, never harder than the limits."""
-    away, slow = between(measured, target), velocity - twist
-    force = settings.stiffness_n_m * away[:3] + settings.damping_n_s_m * slow[:3]
-    torque = settings.turn_stiffness_nm_rad * away[3:]
-    return np.concatenate([shortened(force, force_limit_n), shortened(torque, settings.torque_limit_nm)])
+def shifted(pose: Pose, way: Array) -> Pose:
+    """The pose moved by a way (6,) as `between` gives it."""
+    return Pose(pose.position_m + way[:3], rotation_from_rotvec(way[3:]) @ pose.rotation)
+
+
+class Drawing:
+    """What force mode is to press with, so that the tool follows a target.
+
+    Force mode is an admittance: in free space the tool moves with a speed in proportion to the force that it is told,
+    and that is late by some ticks. A spring alone would swing, or lag far behind. So the target's own speed is led by
+    the force that belongs to it, and the spring, soft enough for the delay, only corrects. How much speed a newton
+    makes is nowhere told and differs between robots and settings: it is found while the tool moves freely. In contact
+    the spring presses with its full stiffness. Forces are never more than the limit.
+    """
+
+    def __init__(self, settings: ForceMode) -> None:
+        self._settings = settings
+        self._told: deque[Array] = deque(maxlen=LATE_TICKS)
+        self._product, self._square = FIRST_M_S_N * FIRST_WEIGHT_N2, FIRST_WEIGHT_N2
+        self.contact = 0.0
+        """From 0 in free space to 1 where the tool presses."""
+
+    @property
+    def speed_per_force_m_s_n(self) -> float:
+        """The speed that a newton makes, as far as has been seen."""
+        return float(np.clip(self._product / self._square, *SPEED_PER_FORCE_M_S_N))
+
+    def wrench(
+        self, target: Pose, velocity: Array, measured: Pose, twist: Array, felt_n: Array, force_limit_n: float
+    ) -> Array:
+        """(6,) in base axes. felt_n: (3,) what the surroundings exert."""
+        settings = self._settings
+        felt = float(np.linalg.norm(felt_n))
+        self.contact = min(1.0, max(0.0, (felt - FREE_N) / (PRESSED_N - FREE_N)))
+        if self.contact == 0.0:
+            self._learn(twist[:3])
+        away, share = between(measured, target), self.contact
+        yields = self.speed_per_force_m_s_n
+        soft = min(settings.stiffness_n_m, CORRECTION_HZ / yields)
+        stiffness = soft + share * (settings.stiffness_n_m - soft)
+        force = stiffness * away[:3] + (1.0 - share) * velocity[:3] / yields
+        force = shortened(force - share * settings.damping_n_s_m * twist[:3], force_limit_n)
+        self._told.append(force)
+        torque = settings.turn_stiffness_nm_rad * away[3:]
+        return np.concatenate([force, shortened(torque, settings.torque_limit_nm)])
+
+    def _learn(self, speed_m_s: Array) -> None:
+        """Least squares over the last second or so, of speeds and the forces that made them."""
+        if len(self._told) < LATE_TICKS:
+            return
+        force = self._told[0]
+        if float(np.linalg.norm(force)) > FREE_N:
+            self._product = KEPT * self._product + float(force @ speed_m_s)
+            self._square = KEPT * self._square + float(force @ force)
 
 
 class Admittance:

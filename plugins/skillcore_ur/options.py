@@ -66,7 +66,7 @@ class ForceMode(StrictModel):
     mode: Literal["force_mode"] = "force_mode"
     stiffness_n_m: Annotated[float, STIFFNESS.within(200.0, 50000.0)] = 10000.0
     turn_stiffness_nm_rad: Annotated[float, TURN_STIFFNESS.within(1.0, 200.0)] = 40.0
-    damping_n_s_m: Annotated[float, Field(ge=0.0, le=5000.0)] = 300.0
+    damping_n_s_m: Annotated[float, Field(ge=0.0, le=5000.0)] = 100.0
     torque_limit_nm: Annotated[float, TORQUE.within(0.1, 20.0)] = 3.0
     gain_scaling: Annotated[float, Field(ge=0.05, le=2.0)] = 0.5
     damping: Annotated[float, Field(ge=0.0, le=1.0)] = 0.025

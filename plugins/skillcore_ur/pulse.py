@@ -11,15 +11,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from skillcore.errors import SkillcoreError
 from skillcore.types import Pose, Wrench
-from skillcore_ur.compliance import Admittance, Ramp, spring_wrench
+from skillcore_ur.compliance import Admittance, Drawing, Ramp, between, shifted
 from skillcore_ur.link import Link, Reading
-from skillcore_ur.options import ArmOptions, ForceMode
+from skillcore_ur.options import ArmOptions, ForceMode, Servo
 
 IDLE_S = 0.02
 RELEASE_S = 1.0
 STOP_M_S2 = 4.0
+BLIND_S = 0.06
+"""After so long without a new packet a force would push the tool nobody knows where to."""
+ARRIVED = 0.7
+"""Share of a step after which the target has arrived, so that the tool, which is late, has at the step's end."""
 
 
 @dataclass(slots=True)
@@ -35,6 +41,7 @@ class Pulse:
     def __init__(self, link: Link, options: ArmOptions, healthy: Callable[[Reading | None], bool]) -> None:
         self._link, self._options, self._healthy = link, options, healthy
         self._compliance = options.compliance
+        self._drawing = Drawing(self._compliance) if isinstance(self._compliance, ForceMode) else None
         self._period_s = 1.0 / min(options.rate_hz, 125.0)
         self._lock = threading.Lock()
         self._motion: _Motion | None = None
@@ -47,12 +54,17 @@ class Pulse:
     # --- what others ask of it ---
 
     def lead(self, goal: Pose, measured: Pose, duration_s: float, force_limit_n: float) -> None:
-        """Draws the tool to a goal from where the last one has brought the target, or from where the tool is."""
+        """Draws the tool to a goal: from where the last one has brought the target, if it presses, so that it goes on
+        pressing; else from where the tool is."""
         now = time.monotonic()
         with self._lock:
             motion = self._motion
-            start = measured if motion is None else motion.ramp.at(now)[0]
-            ramp = Ramp(start, goal, now, now + duration_s, force_limit_n)
+            start = measured
+            if motion is not None:
+                target = motion.ramp.at(now)[0]
+                share = 1.0 if self._drawing is None else self._drawing.contact
+                start = shifted(measured, share * between(measured, target))
+            ramp = Ramp(start, goal, now, now + ARRIVED * duration_s, force_limit_n)
             if motion is None:
                 admittance = None if isinstance(self._compliance, ForceMode) else Admittance(self._compliance, measured)
                 self._released.clear()
@@ -119,17 +131,19 @@ class Pulse:
     def _command(self, motion: _Motion, reading: Reading) -> None:
         ramp = motion.ramp
         target, velocity = ramp.at(time.monotonic())
-        compliance = self._compliance
-        if isinstance(compliance, ForceMode):
-            wrench = spring_wrench(
-                compliance, target, velocity, reading.tcp_from_base, reading.twist, ramp.force_limit_n
-            )
+        if self._drawing is not None:
+            here, felt_n = reading.tcp_from_base, reading.wrench[:3]
+            told = self._drawing.wrench(target, velocity, here, reading.twist, felt_n, ramp.force_limit_n)
+            if self._link.age_s > BLIND_S:
+                told = np.zeros(6)  # what is not seen is not pushed
             frame = [*reading.tcp_from_base.position_m, 0.0, 0.0, 0.0]
             limits = self._options.limits
             speeds = [limits.speed_m_s] * 3 + [limits.turn_speed_rad_s] * 3
             with self._link.commands() as control:
-                control.forceMode(frame, [1] * 6, list(wrench), 2, speeds)
+                control.forceMode(frame, [1] * 6, list(told), 2, speeds)
             return
+        compliance = self._compliance
+        assert isinstance(compliance, Servo)
         assert motion.admittance is not None
         felt = Wrench(reading.wrench[:3], reading.wrench[3:])
         pose = motion.admittance.step(target, velocity, felt, ramp.force_limit_n, self._period_s)

@@ -152,8 +152,7 @@ class Hindsight:
     def believed(self) -> NDArray[np.bool_]:
         """(trials,) Which trials were taken for successes and lie where others do; see `consistency`."""
         claimed = np.array([one[2] for one in self._trials], np.bool_)
-        ends = np.array([one[0][-1] for one in self._trials]).reshape(-1, 3)
-        return believed(claimed, ends)
+        return believed(claimed, [positions for positions, _, _ in self._trials])
 
     def labels(self) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
         """The encoded way x, y, z (frames, 3) of all frames, and how much each counts. None before the first

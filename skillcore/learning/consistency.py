@@ -1,7 +1,10 @@
 """Claims that belie each other: while a socket stays where it is, success is always met in the same place.
 
 What a reward model takes for success wrongly may lie anywhere. Once several claims agree on a place, those that lie
-elsewhere are taken back, and nothing is learned from them. Nobody's truth is needed for that, only where the arm was.
+elsewhere are taken back, and nothing is learned from them. Where several places are claimed again and again, that one
+is believed where most of the trials that came there were claimed: who is at the goal has succeeded each time, while
+what deceives does so now and then. A false place that is believed for a while draws trials there, which tell that it
+is false. Nobody's truth is needed for that, only where the arm was.
 """
 
 from __future__ import annotations
@@ -9,38 +12,48 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from skillcore.learning.intervals import wilson
 from skillcore.types import Array, Episode
 
 AGREEMENT_M = 0.0022
 """Two claims farther apart than this are not of one place: a plug is grasped up to 1 mm off, one way or the other."""
 LEAST = 3
 """So many claims must agree before others are taken back."""
+AT_M = 0.0015
+"""Who is nearer than this to the middle of some claims has come to their place."""
 
 
-def agreeing(places_m: Array) -> NDArray[np.bool_]:
-    """Which claims, made with the TCP at `places_m` (n, 3) in the order in which they were made, lie where most do.
+def believed(claimed: NDArray[np.bool_], paths_m: list[Array]) -> NDArray[np.bool_]:
+    """(trials,) Which trials were taken for successes, and lie where success is met.
 
-    Of equally large groups the latest counts: who practises gets better. All of them, while fewer than `LEAST` agree.
+    claimed: (trials,). paths_m: (steps + 1, 3) for each trial, where the TCP was, in the base's frame. All claims are
+    believed while fewer than `LEAST` agree. Of places that are as good the one that was claimed last counts: who
+    practises gets better.
     """
-    apart = np.linalg.norm(places_m[:, np.newaxis] - places_m[np.newaxis], axis=2)
-    near = apart < AGREEMENT_M
-    counts = near.sum(1)
-    if not len(counts) or counts.max() < LEAST:
-        return np.ones(len(places_m), np.bool_)
-    middle = int(np.flatnonzero(counts == counts.max())[-1])
-    return np.asarray(near[middle], np.bool_)
-
-
-def believed(claimed: NDArray[np.bool_], ends_m: Array) -> NDArray[np.bool_]:
-    """(trials,) Which trials were taken for successes, and lie where others do.
-
-    claimed: (trials,). ends_m: (trials, 3) where the TCP ended, in the base's frame.
-    """
+    claims = np.flatnonzero(claimed)
     result = claimed.copy()
-    result[claimed] = agreeing(ends_m[claimed])
+    if not len(claims):
+        return result
+    places = np.stack([paths_m[trial][-1] for trial in claims])
+    near = _apart(places, places) < AGREEMENT_M
+    counts = near.sum(1)
+    if counts.max() < LEAST:
+        return result
+    middles = (near @ places) / counts[:, np.newaxis]
+    starts = np.cumsum([0, *(len(path) for path in paths_m[:-1])])
+    came = np.logical_or.reduceat(_apart(middles, np.concatenate(paths_m)) < AT_M, starts, axis=1)
+    came[:, claims] |= near
+    likely = np.where(counts > 1, wilson(counts, came.sum(1))[0], -1.0)
+    best = int(np.flatnonzero(likely == likely.max())[-1])
+    result[claims] = near[best]
     return result
 
 
-def end_of(episode: Episode) -> Array:
-    """(3,) Where in the base's frame the TCP was in an episode's last frame."""
-    return np.asarray(episode.start_from_base.transform(episode.pose[-1:, :3].astype(np.float64))[0])
+def path_of(episode: Episode) -> Array:
+    """(steps + 1, 3) where in the base's frame the TCP was."""
+    return np.asarray(episode.start_from_base.transform(episode.pose[:, :3].astype(np.float64)))
+
+
+def _apart(some: Array, others: Array) -> Array:
+    """(len(some), len(others)) distances."""
+    return np.asarray(np.linalg.norm(some[:, np.newaxis] - others[np.newaxis], axis=2))

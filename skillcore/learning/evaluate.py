@@ -8,13 +8,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from skillcore.episodes import EpisodeStore
+from skillcore.learning.intervals import wilson
 from skillcore.learning.rollout import run_episode
 from skillcore.learning.seeds import seed_for
 from skillcore.skill import Actor
 from skillcore.task import Task
 from skillcore.types import Episode, EpisodeInfo
-
-Z_95 = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +31,8 @@ class Rate:
     @property
     def interval(self) -> tuple[float, float]:
         """The Wilson interval; (0, 1) without trials."""
-        if not self.trials:
-            return (0.0, 1.0)
-        n, p, z2 = self.trials, self.value, Z_95**2
-        middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-        half = Z_95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-        return (max(0.0, middle - half), min(1.0, middle + half))
+        low, high = wilson(self.hits, self.trials)
+        return float(low), float(high)
 
     def __str__(self) -> str:
         if not self.trials:

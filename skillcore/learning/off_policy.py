@@ -99,7 +99,7 @@ class OffPolicyLearner(Learner):
         return np.asarray(np.clip(action, -1.0, 1.0), dtype=np.float32)
 
     @property
-    def policy(self) -> nn.Module:
+    def policy_module(self) -> nn.Module:
         return self._policy
 
     def learn(self, online: Transitions, *, rng: np.random.Generator, steps: int) -> Mapping[str, float]:

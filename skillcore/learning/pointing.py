@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skillcore.interfaces import Shown
-from skillcore.learning.evaluate import Z_95
+from skillcore.learning.intervals import Z_95
 
 _T_95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import BundleError
 from skillcore.learning.adaptation import WayAdapter
-from skillcore.learning.consistency import believed, end_of
+from skillcore.learning.consistency import believed, path_of
 from skillcore.learning.evaluate import Evaluation, TrialResult
 from skillcore.learning.recipe import Brain
 from skillcore.learning.replay import Transitions
@@ -138,7 +138,7 @@ class Practice:
                             lesson.end()
                         features = self._seen_again(episode)
                     self.results.append(TrialResult.of(episode, trial))
-                    self._trials.append(_Trial(episode, end_of(episode), features, features))
+                    self._trials.append(_Trial(episode, path_of(episode), features, features))
                     lesson = _Lesson(self, thread.submit(self._learn, trial), trial, report)
             finally:
                 if lesson is not None:
@@ -157,7 +157,7 @@ class Practice:
     def _believed(self) -> NDArray[np.bool_]:
         """(trials,) Which trials were taken for successes, and are not belied by the others."""
         claimed = np.array([one.episode.terminated for one in self._trials], np.bool_)
-        return believed(claimed, np.array([one.end_m for one in self._trials]).reshape(-1, 3))
+        return believed(claimed, [one.path_m for one in self._trials])
 
     def _learn(self, trial: int) -> Mapping[str, float]:
         torch.manual_seed(seed_for(self._seed, "learning", trial))
@@ -256,16 +256,16 @@ class Practice:
             raise BundleError(f"{self._store.folder}: the episode of trial {trial + 1} is missing")
         if features is None or features.shape != (episode.steps + 1, self._brain.perception.feature_dim):
             raise BundleError(f"{path}: damaged: its shapes do not fit")
-        return _Trial(episode, end_of(episode), features.numpy(), features.numpy())
+        return _Trial(episode, path_of(episode), features.numpy(), features.numpy())
 
 
 @dataclass(slots=True, eq=False)
 class _Trial:
-    """A trial, where it ended (3,), and its features (steps + 1, feature_dim), as they were before the way was adapted,
-    and with the way as it was estimated when the trial was last looked at."""
+    """A trial, where the TCP was (steps + 1, 3), and its features (steps + 1, feature_dim), as they were before the way
+    was adapted, and with the way as it was estimated when the trial was last looked at."""
 
     episode: Episode
-    end_m: Array
+    path_m: Array
     features: NDArray[np.float32]
     adapted: NDArray[np.float32]
 

@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 
 from skillcore.errors import InputError, PluginError, UnknownNameError
-from skillcore.interfaces import Representation, RewardModel
+from skillcore.interfaces import Learner, Representation, RewardModel
 from skillcore.learning.images import as_input
 from skillcore.learning.perception import proprioception
 from skillcore.learning.recipe import Brain
@@ -71,12 +71,7 @@ def policy_saliency(brain: Brain, observations: Observation, *, layer: str = "")
     representation that offers nothing to explain, UnknownNameError for a layer that is not there.
     """
     require_captum()
-    policy = brain.learner.policy
-    if policy is None:
-        raise PluginError(
-            f"the learner {type(brain.learner).__name__} shows no policy that could be explained",
-            cure="a learner that offers one has the property `policy`: skillcore.interfaces.Learner",
-        )
+    policy = _policy_of(brain.learner)
     perception, adapter = brain.perception, brain.adapter
     felt = torch.from_numpy(proprioception(observations)).to(perception.device)
 
@@ -122,6 +117,14 @@ def reward_saliency(reward_model: RewardModel, images: NDArray[np.uint8], *, lay
         return sight.logit(inputs).unsqueeze(1)
 
     return _explained(logit, logit, (SUCCESS,), sight.representations, images, [], layer=layer, device=device)
+
+
+def _policy_of(learner: Learner) -> torch.nn.Module:
+    try:
+        return learner.policy_module
+    except PluginError as error:
+        what = f"the learner {type(learner).__name__} offers no policy_module that could be explained"
+        raise PluginError(what, cure=error.cure) from error
 
 
 def layer_of(representation: Representation, wanted: str) -> tuple[str, torch.nn.Module]:

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from skillcore.episodes import ReplayCache
-from skillcore.errors import BundleError
+from skillcore.errors import BundleError, PluginError
 from skillcore.interfaces import Learner, Representation, RewardModel
 from skillcore.learning.replay import Transitions
 from skillcore.learning.training import silent
@@ -312,16 +312,19 @@ class LearnerContract:
 
     def test_the_policy_it_shows_is_the_one_that_acts(self) -> None:
         learner, features = self.make(), made_up_transitions(3).features[:10]
-        policy = learner.policy
-        if policy is None:
-            pytest.skip("it shows no policy: `skill inspect` cannot explain it")
+        try:
+            policy = learner.policy_module
+        except PluginError as error:
+            pytest.skip(error.what)
         inputs = torch.from_numpy(features).requires_grad_(True)
         meant = policy(inputs)
         acted = np.stack([learner.act(one, explore=None) for one in features])
         same = meant.shape == (10, 4) and np.allclose(meant.detach().cpu().numpy().clip(-1.0, 1.0), acted, atol=1e-5)
-        promised(bool(same), "Learner.policy does what Learner.act does without `explore`", meant.detach())
+        promised(bool(same), "Learner.policy_module does what Learner.act does without `explore`", meant.detach())
         (gradient,) = torch.autograd.grad(meant.sum(), inputs, allow_unused=True)
-        promised(gradient is not None and bool(gradient.any()), "Learner.policy can be differentiated by its features")
+        promised(
+            gradient is not None and bool(gradient.any()), "Learner.policy_module can be differentiated by its features"
+        )
 
     def test_exploring_follows_from_its_generator(self) -> None:
         learner, features = self.make(), made_up_transitions(3).features[0]

@@ -178,9 +178,7 @@ class TwoFaced(TestIql):
 
     def make_learner(self, feature_dim: int) -> Learner:
         learner = super().make_learner(feature_dim)
-        shown = learner.policy
-        assert shown is not None
-        torch.nn.init.ones_(next(shown.parameters()))
+        torch.nn.init.ones_(next(learner.policy_module.parameters()))
         act = super().make_learner(feature_dim).act
         learner.act = act  # type: ignore[method-assign]
         return learner

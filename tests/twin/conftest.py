@@ -12,7 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from skillcore.cell import Cell
+from skillcore.cell_config import CellConfig
+from skillcore.clock import WallClock
 from skillcore.config import validate_options
+from skillcore.testing import FakeCamera
 from skillcore_twin import client
 from skillcore_ur.arm import UrArm
 from skillcore_ur.options import ArmOptions
@@ -21,6 +25,7 @@ from skillcore_ur.remote_arm import RemoteUrArm
 pytest.importorskip("rtde_control")
 
 ADDRESS = "127.0.0.41"
+STILL_M = 0.0005
 WAIT_S = 20.0
 """Longer than anything here takes, also on a busy machine."""
 
@@ -62,6 +67,17 @@ class Robot:
     def position_m(self) -> np.ndarray:
         """Where the tool is, as the twin itself says."""
         return np.array(self.status()["tcp_from_base"][:3])
+
+    def comes_to_rest(self) -> None:
+        """The arm stands and stays there, whatever the driver thinks."""
+
+        def moved() -> float:
+            before = self.position_m()
+            time.sleep(0.15)
+            return float(np.linalg.norm(self.position_m() - before))
+
+        self.eventually(lambda: moved() < STILL_M, "the arm moves on")
+        assert moved() < STILL_M
 
     def eventually(self, holds: Callable[[], object], what: str) -> None:
         """Waits until it holds."""
@@ -132,3 +148,28 @@ def remote_arm(make_arm: Callable[..., RemoteUrArm]) -> RemoteUrArm:
     arm = make_arm(RemoteUrArm)
     arm.connect()
     return arm
+
+
+@pytest.fixture
+def loop_cell(remote_arm: Any) -> Cell:
+    """A cell whose arm is the twin's, and whose camera sees nothing."""
+    config = validate_options(
+        {
+            "schema": 1,
+            "name": "loop",
+            "safety": {
+                "workspace": {"min_m": [-0.05, -0.05, -0.06], "max_m": [0.05, 0.05, 0.08]},
+                "force_limit_n": 25.0,
+                "hard_force_limit_n": 100.0,
+            },
+            "fixture": {"position_m": [0.5, 0.0, 0.1], "rotvec_rad": [3.14159265, 0.0, 0.0]},
+            "arm": {"driver": "ur"},
+            "cameras": {"left": {"driver": "fake"}},
+        },
+        CellConfig,
+        where="test",
+    )
+    clock = WallClock()
+    camera = FakeCamera(clock)
+    camera.connect()
+    return Cell(config, remote_arm, {"left": camera}, clock, None, config.fixture.socket_from_base)

@@ -38,18 +38,6 @@ def servoing(arm: Any) -> Iterator[Pose]:
     yield goal
 
 
-def stands(robot: Any) -> None:
-    """The arm of the twin comes to rest and stays there, whatever the driver thinks."""
-
-    def moved() -> float:
-        before = robot.position_m()
-        time.sleep(0.15)
-        return float(np.linalg.norm(robot.position_m() - before))
-
-    robot.eventually(lambda: moved() < STILL_M, "the arm moves on")
-    assert moved() < STILL_M
-
-
 def shows(arm: Any, robot: Any, words: str) -> None:
     """The reading says what is wrong."""
     robot.eventually(lambda: words in (arm.read().fault or ""), f"no reading says {words!r}")
@@ -94,7 +82,7 @@ def test_pressing_on_ends_in_a_protective_stop(lifted: Any, robot: Any) -> None:
     before = robot.position_m()
     lifted.recover()
     assert robot.status()["safety_mode"] == "NORMAL"
-    stands(robot)
+    robot.comes_to_rest()
     assert robot.position_m()[2] > before[2] - 0.001
     lifted.move_to(Pose(UP, rotation), speed_m_s=0.25, force_limit_n=60.0)
     moves_again(lifted)
@@ -107,14 +95,14 @@ def test_a_silent_robot(name: str, lifted: Any, robot: Any) -> None:
         with pytest.raises(ArmFaultError) as caught:
             robot.eventually(lambda: lifted.read() is None, "readings go on")
         assert caught.value.cure
-        stands(robot)
+        robot.comes_to_rest()
     began = time.monotonic()
     with pytest.raises(ArmFaultError):
         lifted.recover()
     assert time.monotonic() - began < 20.0
     robot.clear()
     lifted.recover()
-    stands(robot)
+    robot.comes_to_rest()
     assert abs(robot.position_m()[2] - goal.position_m[2]) > 0.005
     moves_again(lifted)
 
@@ -134,7 +122,7 @@ def test_what_a_person_must_end(name: str, words: str, cure: str, lifted: Any, r
     with servoing(lifted) as goal:
         robot.cause(name)
         shows(lifted, robot, words)
-        stands(robot)
+        robot.comes_to_rest()
         refuses_to_move(lifted)
     with pytest.raises(ArmFaultError, match=words) as caught:
         lifted.recover()
@@ -142,11 +130,11 @@ def test_what_a_person_must_end(name: str, words: str, cure: str, lifted: Any, r
     robot.clear()
     time.sleep(0.3)
     # What caused it is gone, and still nothing moves before it was recovered from.
-    stands(robot)
+    robot.comes_to_rest()
     assert words in (lifted.read().fault or "")
     assert abs(robot.position_m()[2] - goal.position_m[2]) > 0.005
     robot.eventually(lambda: _recovers(lifted), "it does not recover")
-    stands(robot)
+    robot.comes_to_rest()
     moves_again(lifted)
 
 
@@ -164,7 +152,7 @@ def test_a_fault_ends_a_free_motion(lifted: Any, robot: Any) -> None:
     robot.cause("program_stopped", after_s=0.5)
     with pytest.raises(ArmFaultError, match="program was stopped"):
         lifted.move_to(goal, speed_m_s=0.01, force_limit_n=30.0)
-    stands(robot)
+    robot.comes_to_rest()
     lifted.recover()
     moves_again(lifted)
 
@@ -180,7 +168,7 @@ def test_a_free_motion_that_meets_something_ends(lifted: Any, robot: Any) -> Non
     below = Pose(beside.position_m - np.array([0.0, 0.0, 0.03]), here.rotation)
     with pytest.raises(ArmFaultError, match="N on its way"):
         lifted.move_to(below, speed_m_s=0.02, force_limit_n=15.0)
-    stands(robot)
+    robot.comes_to_rest()
     assert robot.position_m()[2] > below.position_m[2] + 0.01
     lifted.recover()
     lifted.move_to(here, speed_m_s=0.2, force_limit_n=60.0)
@@ -287,6 +275,6 @@ def test_a_hand_leads_the_arm_in_freedrive(lifted: Any, robot: Any) -> None:
     robot.eventually(lambda: robot.position_m()[2] < before[2] - 0.01, "the hand does not lead the arm")
     robot.ask(do="guide", seated=False)
     lifted.end_freedrive()
-    stands(robot)
+    robot.comes_to_rest()
     there = lifted.read().tcp_from_base
     lifted.move_to(Pose(before, there.rotation), speed_m_s=0.2, force_limit_n=60.0)

@@ -226,6 +226,32 @@ def test_a_camera_slower_than_control_is_not_frozen(paper: Any, tmp_path: Path) 
             cell.control(DOWN)
 
 
+def test_the_pose_is_that_of_the_time_of_the_pictures(paper: Any, tmp_path: Path) -> None:
+    """Of two cameras one is 0.1 s late, which makes half a step of 0.1 s."""
+    with opened(paper, tmp_path, left="late") as (cell, arm):
+        before = in_socket(cell, arm)
+        cell.control(DOWN)
+        assert cell.observe()["pose"][:3] == pytest.approx([0.0, 0.0, 0.0005], abs=1e-8)
+        # An action refers to what was observed, wherever the arm is by now.
+        assert cell.control(np.zeros(4, np.float32)) == pytest.approx(np.zeros(4), abs=1e-5)
+        assert in_socket(cell, arm) - before == pytest.approx([0.0, 0.0, 0.0005], abs=1e-8)
+        cell.control(np.array([0.0, 0.0, 0.0, 1.0], np.float32))
+        turned = cell.observe()["pose"]
+        assert turned[5] == pytest.approx(0.01, abs=1e-6)
+        # Without an observation since the last step it moves from where it is.
+        cell.control(DOWN)
+        cell.control(DOWN)
+        assert in_socket(cell, arm)[2] - before[2] == pytest.approx(0.0025, abs=1e-8)
+
+
+def test_what_was_read_before_a_motion_says_nothing_of_where_the_arm_is(paper: Any, tmp_path: Path) -> None:
+    with opened(paper, tmp_path, left="late") as (cell, _arm):
+        cell.control(DOWN)
+        cell.move_to(cell.socket_from_base @ Pose.from_xyz_yaw(0.01, 0.0, -0.02, 0.0))
+        cell.start_control()
+        assert cell.observe()["pose"] == pytest.approx(np.zeros(6), abs=1e-8)
+
+
 def test_a_long_pause_between_observations_is_no_frozen_camera(paper: Any, tmp_path: Path) -> None:
     with opened(paper, tmp_path) as (cell, _arm):
         cell.observe()
@@ -310,6 +336,13 @@ def test_above_the_hard_force_limit_the_arm_is_stopped(paper: Any, tmp_path: Pat
             cell.control(DOWN)
         assert paper.LOG == ["stop"]
         assert cell.guard.peak_force_n == pytest.approx(63.6, abs=0.1)
+
+
+def test_a_real_arm_is_watched_within_a_step(paper: Any, tmp_path: Path) -> None:
+    with opened(paper, tmp_path, arm="bump", wall=True, rate=2.0) as (cell, _arm):
+        with pytest.raises(SafetyStopError, match="90 N measured"):
+            cell.control(DOWN)
+        assert paper.LOG == ["stop"]
 
 
 def test_a_fault_of_the_controller_stops_the_arm(paper: Any, tmp_path: Path) -> None:

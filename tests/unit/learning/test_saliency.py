@@ -66,8 +66,8 @@ class Linear(Learner):
         self._shows = shows
 
     @property
-    def policy(self) -> nn.Module | None:
-        return self._policy if self._shows else None
+    def policy_module(self) -> nn.Module:
+        return self._policy if self._shows else super().policy_module
 
     def pretrain(self, *arguments: Any, **more: Any) -> None: ...
     def begin_practice(self, *arguments: Any) -> None: ...
@@ -215,7 +215,6 @@ def practised_brain(make_episode: Any) -> Brain:
 
 def written_out(brain: Brain, seen: Observation, output: int) -> NDArray[np.float64]:
     """(frames, views, H, W): ReLU(sum_k alpha_k A_k) alpha_k the mean of dy / dA_k; enlarged, each sum 1."""
-    assert brain.learner.policy is not None
     adapter = brain.adapter
     encoders = [brain.perception.representation]
     if adapter is not None and adapter.active:
@@ -229,7 +228,7 @@ def written_out(brain: Brain, seen: Observation, output: int) -> NDArray[np.floa
     found = brain.perception.seen(inputs)
     if adapter is not None:
         found = adapter.corrected_seen(found, inputs)
-    actions = brain.learner.policy(torch.cat([found, torch.from_numpy(proprioception(seen))], dim=1))
+    actions = brain.learner.policy_module(torch.cat([found, torch.from_numpy(proprioception(seen))], dim=1))
     for hook in hooks:
         hook.remove()
     gradients = torch.autograd.grad(actions[:, output].abs().sum(), kept)
@@ -322,9 +321,9 @@ class PerSample(Averages):
 
 def test_parts_that_show_nothing_are_named_with_a_cure() -> None:
     brain = linear_brain({}, shows=False)
-    with pytest.raises(PluginError, match="the learner Linear shows no policy") as caught:
+    with pytest.raises(PluginError, match="the learner Linear offers no policy_module") as caught:
         policy_saliency(brain, observations(dots()))
-    assert "Learner" in caught.value.cure
+    assert "policy_module" in caught.value.cure
     with pytest.raises(PluginError, match="the reward model Blind shows no sight") as caught:
         reward_saliency(Blind(), dots())
     assert "RewardModel" in caught.value.cure

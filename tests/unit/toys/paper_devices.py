@@ -4,6 +4,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from skillcore.config import StrictModel
 from skillcore.errors import DeviceError
 from skillcore.hookspecs import hookimpl
@@ -11,7 +13,7 @@ from skillcore.interfaces import Clock, Simulation
 from skillcore.parts import Context, Part
 from skillcore.solids import Mating
 from skillcore.testing import FakeArm, FakeCamera, TickClock
-from skillcore.types import Frame, Pose
+from skillcore.types import ArmState, Frame, Pose
 
 LOG: list[str] = []
 MADE: dict[str, Any] = {}
@@ -53,13 +55,21 @@ class PaperWorld(Simulation):
 
 
 class PaperArm(FakeArm):
-    """fault: what fails, or how late `servo_to` returns; `interrupt` makes it raise KeyboardInterrupt."""
+    """fault: what fails, or how late `servo_to` returns; `interrupt` makes it raise KeyboardInterrupt; with `bump` the
+    third reading after a command shows a force that no other shows."""
 
     def __init__(self, options: Options, context: Context) -> None:
         assert context.clock is not None
         super().__init__(context.clock, context.fixture @ Pose.from_xyz_yaw(0.0, 0.0, -0.02, 0.0))
         self.broken = options.fault
         self.late_s = 0.0
+        self.readings = 0
+
+    def read(self) -> ArmState:
+        self.readings += 1
+        if self.broken == "bump":
+            self.force_n = np.array([0.0, 0.0, -90.0 if self.readings == 3 else 0.0])
+        return super().read()
 
     def connect(self) -> None:
         if self.broken == "connect":
@@ -80,7 +90,7 @@ class PaperArm(FakeArm):
         if self.broken == "slow":
             time.sleep(1.5 * duration_s)
         self.clock.sleep_until(self.clock.now_s() + self.late_s)
-        self.force_limit_n = force_limit_n
+        self.force_limit_n, self.readings = force_limit_n, 0
         return super().servo_to(tcp_from_base, duration_s=duration_s, force_limit_n=force_limit_n)
 
     def move_to(self, tcp_from_base: Pose, *, speed_m_s: float, force_limit_n: float) -> None:
@@ -99,7 +109,7 @@ class StiffArm(PaperArm):
 
 
 class PaperCamera(FakeCamera):
-    """fault `repeats`: once frozen, hands out its last frame as if it were new."""
+    """fault `repeats`: once frozen, hands out its last frame as if it were new; `late`: its frames are 0.1 s old."""
 
     def __init__(self, options: Options, context: Context) -> None:
         assert context.clock is not None
@@ -119,6 +129,8 @@ class PaperCamera(FakeCamera):
         frame = super().read(1e6 if "repeats" in self.broken else max_age_s)
         if self.broken == "repeats":
             return Frame(frame.image, None, frame.intrinsics, self.clock.now_s(), frame.sequence)
+        if self.broken == "late":
+            return Frame(frame.image, None, frame.intrinsics, frame.time_s - 0.1, frame.sequence)
         return frame
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skillcore.types import Pose, Wrench
-from skillcore_ur.compliance import Admittance, Ramp, between, shortened, spring_wrench, within_reach
+from skillcore_ur.compliance import Admittance, Drawing, Ramp, between, shortened, within_reach
 from skillcore_ur.options import ForceMode, Servo
 
 HERE = Pose.from_rotvec([0.5, 0.0, 0.1], [np.pi, 0.0, 0.0])
@@ -26,16 +26,58 @@ def test_a_ramp_goes_straight_and_no_further() -> None:
     assert between(ramp.at(0.0)[0], HERE) == pytest.approx(np.zeros(6))
 
 
-def test_the_spring_never_asks_for_more_than_the_limit() -> None:
+def test_it_never_presses_with_more_than_the_limit() -> None:
     rng = np.random.default_rng(0)
     settings = ForceMode()
+    drawing = Drawing(settings)
     for _ in range(200):
         far = Pose.from_rotvec(rng.normal(0, 0.1, 3), rng.normal(0, 0.3, 3))
-        wrench = spring_wrench(settings, far, rng.normal(0, 1, 6), HERE, rng.normal(0, 1, 6), 25.0)
+        twist, felt = rng.normal(0, 1, 6), rng.normal(0, 5, 3)
+        wrench = drawing.wrench(far, rng.normal(0, 1, 6), HERE, twist, felt, 25.0)
         assert np.linalg.norm(wrench[:3]) <= 25.0 + 1e-9
         assert np.linalg.norm(wrench[3:]) <= settings.torque_limit_nm + 1e-9
-    soft = spring_wrench(settings, HERE, np.zeros(6), HERE, np.zeros(6), 25.0)
-    assert not soft.any()
+    assert not Drawing(settings).wrench(HERE, np.zeros(6), HERE, np.zeros(6), np.zeros(3), 25.0).any()
+
+
+def test_in_contact_the_spring_has_its_stiffness() -> None:
+    settings = ForceMode(stiffness_n_m=8000.0)
+    below = Pose(HERE.position_m - [0.0, 0.0, 0.002], HERE.rotation)
+    pressed = np.array([0.0, 0.0, 15.0])
+    told = Drawing(settings).wrench(below, np.zeros(6), HERE, np.zeros(6), pressed, 60.0)
+    assert told[:3] == pytest.approx([0.0, 0.0, -16.0])
+    # Moving, it is held back.
+    sinking = np.array([0.0, 0.0, -0.01, 0.0, 0.0, 0.0])
+    held = Drawing(settings).wrench(below, np.zeros(6), HERE, sinking, pressed, 60.0)
+    assert -16.0 < held[2] < -10.0
+
+
+@pytest.mark.parametrize("late_ticks", [1, 3])
+@pytest.mark.parametrize("yields_m_s_n", [0.001, 0.003, 0.006])
+def test_in_free_space_the_tool_follows_without_swinging(yields_m_s_n: float, late_ticks: int) -> None:
+    """An admittance of any kind, some ticks late: 5 mm in 70 ms, again and again, and then it stays."""
+    drawing, tick_s, step_s = Drawing(ForceMode()), 0.008, 0.1
+    place, speed, ends = 0.0, 0.0, []
+    waiting = [0.0] * late_ticks
+    for step in range(30):
+        goal = place + (0.005 if step % 10 < 5 else 0.0)
+        ramp = Ramp(_along_x(place), _along_x(goal), 0.0, 0.07, 60.0)
+        for tick in range(round(step_s / tick_s)):
+            target, velocity = ramp.at(tick * tick_s)
+            twist = np.array([speed, 0.0, 0.0, 0.0, 0.0, 0.0])
+            waiting.append(float(drawing.wrench(target, velocity, _along_x(place), twist, np.zeros(3), 60.0)[0]))
+            speed = yields_m_s_n * waiting.pop(0)
+            place += speed * tick_s
+        ends.append(place)
+    moved = np.diff([0.0, *ends])
+    assert drawing.speed_per_force_m_s_n == pytest.approx(yields_m_s_n, rel=0.5)
+    # The last ten steps: five of 5 mm, of which nearly all is gone at the end of each, and five without a motion.
+    assert moved[20:25] == pytest.approx([0.005] * 5, abs=0.002)
+    assert np.abs(moved[26:]).max() < 0.001
+    assert np.abs(moved[27:]).max() <= np.abs(moved[26]) + 1e-4
+
+
+def _along_x(x_m: float) -> Pose:
+    return Pose(HERE.position_m + np.array([x_m, 0.0, 0.0]), HERE.rotation)
 
 
 def test_the_admittance_yields_and_comes_back() -> None:
