@@ -35,10 +35,7 @@ if TYPE_CHECKING:
     from skillcore.types import Episode
 
 FIGURES = "pointing.json"
-_STRANGE = (
-    "note: {} recorded trials come out otherwise in this simulation, as those of another version of it; nobody knows "
-    "where plug and socket are seen in them"
-)
+_STRANGE = "note: recorded trials that come out otherwise in this simulation, as those of another version do: {}; {}"
 
 
 def inspect_command(
@@ -353,7 +350,9 @@ def _watched(
                 watched, strange = watch_recorded(task, store, frames=frames)
                 typer.echo(f"looking at {len(watched)} recorded trials ({watched[0].episode.info.source})")
                 if strange:
-                    typer.echo(_STRANGE.format(strange))
+                    is_known = watched[0].shown is not None
+                    rest = "left out" if is_known else "nobody knows where plug and socket are seen in them"
+                    typer.echo(_STRANGE.format(strange, rest))
             if cell.simulation is None:
                 return watched, []
             missing = frames - sum(len(successes(one.episode)) for one in watched)

@@ -139,7 +139,7 @@ class Study:
             lines.append(f"  {one.subject.title} ({one.subject.name}, {one.saliency.layer})")
             blank = _blank(one.saliency)
             for name, each in self.shares(one).items():
-                missing = f"; none in {blank[name]} frames" if blank.get(name) else ""
+                missing = f"; no saliency in {blank[name]} of {len(self.frames)}" if blank.get(name) else ""
                 lines.append(f"    {name:<16} {each}{missing}")
         if self.differences():
             lines.append(f"  {self.explained[0].subject.title} minus {self.explained[1].subject.title}")
