@@ -135,6 +135,17 @@ class Cell:
             wrench=state.wrench.as_vector().astype(np.float32),
         )
 
+    def shown(self) -> Image | None:
+        """What the pixels of `observe` show now, (views, size, size) of `Shown`; None where no simulation knows.
+
+        For reports; nothing may learn from it.
+        """
+        parts = None if self.simulation is None else self.simulation.shown()
+        if parts is None or len(parts) != self.views:
+            return None
+        size = self.config.views.size_px
+        return np.stack([fitted(part, size, interpolation=cv2.INTER_NEAREST) for part in parts])
+
     def _frames(self) -> tuple[Frame, ...]:
         """Every camera's newest frame. A camera that has frozen is not taken at its word."""
         frames = []
@@ -339,8 +350,8 @@ def _tcp_at(readings: Sequence[ArmState], time_s: float) -> Pose:
     return Pose(start.position_m + share * (end.position_m - start.position_m), start.rotation @ turn)
 
 
-def fitted(image: Image, size_px: int) -> Image:
-    """The image's middle square, (size_px, size_px, 3)."""
+def fitted(image: Image, size_px: int, *, interpolation: int = cv2.INTER_AREA) -> Image:
+    """The middle square of an image (H, W, 3), or of an array (H, W), at size_px. interpolation: OpenCV's."""
     height, width = image.shape[:2]
     if height != width:
         side = min(height, width)
@@ -348,7 +359,7 @@ def fitted(image: Image, size_px: int) -> Image:
         image = image[top : top + side, left : left + side]
     if image.shape[0] == size_px:
         return image
-    resized = cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_AREA)
+    resized = cv2.resize(image, (size_px, size_px), interpolation=interpolation)
     return np.asarray(resized, dtype=np.uint8)
 
 

@@ -6,14 +6,16 @@ Every part is used through the promises written here, and `skillcore.testing` ho
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skillcore.errors import PluginError
 from skillcore.solids import Mating
 from skillcore.types import ArmState, Frame, Intrinsics, Observation, Past, Pose
 
@@ -135,6 +137,15 @@ class Camera(ABC):
         """The newest frame, exposed at most `max_age_s` ago. Raises StaleFrameError if none comes in time."""
 
 
+class Shown(IntEnum):
+    """What a pixel of a simulated image shows."""
+
+    OTHER = 0
+    SOCKET = 1
+    PLUG = 2
+    TOOL = 3
+
+
 class Simulation(ABC):
     """A simulated world that arms and cameras of one cell share.
 
@@ -168,6 +179,14 @@ class Simulation(ABC):
     @abstractmethod
     def turned_rad(self) -> float:
         """How far a threaded plug has been screwed in since its thread took hold; 0 without a thread."""
+
+    def shown(self) -> Sequence[NDArray[np.uint8]] | None:
+        """What every pixel shows that a camera read now would deliver: an array (H, W) of `Shown` for each camera, in
+        the order in which they were connected. None from a simulation that cannot tell.
+
+        Asking changes nothing: readings stay what they would have been. Reported, and never learned from.
+        """
+        return None
 
     @abstractmethod
     def close(self) -> None:
@@ -211,6 +230,28 @@ class Representation(ABC):
         done, in [0, 1], for schedules.
         """
 
+    @property
+    def feature_maps(self) -> Mapping[str, torch.nn.Module]:
+        """Where `encode` still knows places, for `skill inspect`: parts of `module`, by name, the last of them last.
+
+        Each of them runs once whenever `encode` does, and returns (batch * views, channels, rows, columns), the views
+        of a sample next to each other. Best taken after normalisation and rectification. Empty for an encoder that has
+        no such parts, which then cannot be explained.
+        """
+        return {}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """How a reward model judges by images alone.
+
+    logit: (batch, views, 3, H, W) float in [0, 1] -> (batch,) log-odds of success, differentiable. representations:
+    those whose `encode` it calls.
+    """
+
+    logit: Callable[[torch.Tensor], torch.Tensor]
+    representations: Sequence[Representation]
+
 
 class RewardModel(ABC):
     """Tells success from failure by what is observed and what was felt just before."""
@@ -225,6 +266,11 @@ class RewardModel(ABC):
     @abstractmethod
     def score(self, observations: Observation, past: Past) -> NDArray[np.float32]:
         """Probability of success (batch,) for a batch of observations and of what came before each of them."""
+
+    @property
+    def sight(self) -> Sight | None:
+        """What it makes of images alone, for `skill inspect`; None where there is no such part."""
+        return None
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -253,6 +299,15 @@ class Learner(ABC):
     def act(self, features: NDArray[np.float32], *, explore: np.random.Generator | None) -> NDArray[np.float32]:
         """An action (4,) in [-1, 1] for the features (feature_dim,) of one observation; greedy without `explore`."""
 
+    @property
+    def policy_module(self) -> torch.nn.Module:
+        """The greedy policy in torch alone, with the weights of now: features (batch, feature_dim) -> actions
+        (batch, 4). `act` clips them to [-1, 1].
+
+        Optional: it is what `skill inspect` explains. Raises PluginError where a learner offers none, as this does.
+        """
+        raise no_module(self, "learner", "policy_module")
+
     @abstractmethod
     def learn(self, online: Transitions, *, rng: np.random.Generator, steps: int) -> Mapping[str, float]:
         """What is learned after a trial of `steps` steps, from all transitions met so far.
@@ -271,3 +326,12 @@ class Learner(ABC):
     @abstractmethod
     def load(self, folder: Path) -> None:
         """Reads what `save` wrote. Raises BundleError if it does not fit."""
+
+
+def no_module(part: object, kind: str, name: str) -> PluginError:
+    """The error of a part that offers no torch module."""
+    made = f"{type(part).__module__}.{type(part).__qualname__}"
+    return PluginError(
+        f"the {kind} {made} offers no {name}, so that nothing outside of skillcore can run it",
+        cure=f"have its author add the property {name} (docs/plugins.md), or use another {kind}",
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -38,6 +38,12 @@ class ViewEncoder(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own stubs lack it
+
+    @property
+    def feature_maps(self) -> Mapping[str, nn.Module]:
+        """The rectified output of each convolution, (batch * views, channels, rows, columns): `conv1`, `conv2`, ..."""
+        rectified = [module for module in self.views if isinstance(module, nn.ReLU)]
+        return {f"conv{number}": module for number, module in enumerate(rectified, 1)}
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         batch = images.shape[0]

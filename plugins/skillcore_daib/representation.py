@@ -22,6 +22,7 @@ Sizes and weights are not published; those chosen here are the options' defaults
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -90,6 +91,10 @@ class DomainBottleneck(Representation):
     @property
     def training_module(self) -> nn.Module | None:
         return self._adversary
+
+    @property
+    def feature_maps(self) -> Mapping[str, nn.Module]:
+        return self._network.encoder.feature_maps
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         code, mean, _ = self._parts(images)

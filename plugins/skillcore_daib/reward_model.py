@@ -10,6 +10,8 @@ them is to be trusted on a connector that was never seen is found on connectors 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from torch import nn
 from torch.nn import functional
 
 from skillcore.episodes import ReplayCache
-from skillcore.interfaces import Representation, RewardModel
+from skillcore.interfaces import Representation, RewardModel, Sight
 from skillcore.learning.images import as_input
 from skillcore.learning.training import Progress, Schedule, domains_of, train_on_images
 from skillcore.learning.weights import load_module, save_tensors
@@ -53,6 +55,17 @@ class _Trust(nn.Module):
 
     def forward(self, logits: torch.Tensor) -> torch.Tensor:
         return logits @ functional.softplus(self.trust) + self.offset
+
+
+def _doubtful(
+    representations: Sequence[Representation], members: Iterable[nn.Module], seen: torch.Tensor
+) -> torch.Tensor:
+    """(batch,) the logits of the most doubtful member."""
+    logits = [
+        member.head(representation.encode(seen)).squeeze(1)  # type: ignore[operator]
+        for representation, member in zip(representations, members, strict=True)
+    ]
+    return torch.stack(logits).amin(0)
 
 
 class DaibRewardModel(RewardModel):
@@ -170,13 +183,11 @@ class DaibRewardModel(RewardModel):
         return torch.stack([self._sight(images), touched], dim=1)
 
     def _sight(self, images: NDArray[np.uint8]) -> torch.Tensor:
-        """(batch,) the logits of the most doubtful member."""
-        seen = as_input(images, self._device)
-        logits = [
-            member.head(representation.encode(seen)).squeeze(1)
-            for representation, member in zip(self._representations, self._members, strict=True)
-        ]
-        return torch.stack(logits).amin(0)
+        return _doubtful(self._representations, self._members, as_input(images, self._device))
+
+    @property
+    def sight(self) -> Sight:
+        return Sight(partial(_doubtful, self._representations, self._members), self._representations)
 
     def save(self, folder: Path) -> None:
         for number, member in enumerate(self._members):

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from skillcore.interfaces import Shown
 from skillcore.solids import Extrusion, Material, Mating
 from skillcore.types import Array, Image, Intrinsics, Pose
 from skillcore_mujoco.layers import EMPTY, LayerStack, Lines, nearest
@@ -28,7 +29,6 @@ SAMPLE_M, PLUG_SAMPLE_M = 0.001, 0.0007
 HIDDEN_Z_M = -0.045
 """Wrist cameras look down past what is farther behind the tip than this."""
 BAKED_PX = 176
-BACKGROUND, PART_OF_SOCKET, PART_OF_PLUG, PART_OF_TOOL = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +41,7 @@ class Eye:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """What a view shows: image (H, W, 3) uint8; depth_m (H, W) float32; part (H, W) uint8, one of the PART codes."""
+    """What a view shows: image (H, W, 3) uint8; depth_m (H, W) float32; part (H, W) uint8, what it is, a `Shown`."""
 
     image: Image
     depth_m: Floats
@@ -104,8 +104,8 @@ class RayCaster:
             sample_m=0.001,
             from_z_m=HIDDEN_Z_M,
         )
-        self._part_of = np.full(256, BACKGROUND, np.uint8)
-        self._part_of[palette.numbers(mating.socket)] = PART_OF_SOCKET
+        self._part_of = np.full(256, Shown.OTHER, np.uint8)
+        self._part_of[palette.numbers(mating.socket)] = Shown.SOCKET
         mouth = [e for e in mating.socket if e.z_m[0] < 1e-5]
         self._mouth_half_m = np.array(reach_of(mouth), np.float32) - 0.0005
         self._baked = self._bake_shadows(look)
@@ -189,7 +189,7 @@ class RayCaster:
         fingers = self._finger_hits
         material, wall, depth = fingers.material.copy(), fingers.wall.copy(), self._finger_depth.copy()
         heading = fingers.heading + _turn_code(tcp_from_socket)
-        part = (material != EMPTY).view(np.uint8) * np.uint8(PART_OF_TOOL)
+        part = (material != EMPTY).view(np.uint8) * np.uint8(Shown.TOOL)
 
         pixels = self._plug_pixels
         rays = _seen_from(plug_from_socket, _columns(origins, pixels), _columns(directions, pixels))
@@ -200,7 +200,7 @@ class RayCaster:
         at = pixels.take(seen)
         material[at], wall[at], depth[at] = hits.material.take(seen), hits.wall.take(seen), reach.take(seen)
         heading[at] = hits.heading.take(seen) + _turn_code(plug_from_socket)
-        part[at] = PART_OF_PLUG
+        part[at] = Shown.PLUG
 
         # Whatever stands on the ground lies beyond the mouth's plane: only what has passed it can be hidden.
         tip_z = origins[2].take(at) + depth.take(at) * directions[2].take(at)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from skillcore.errors import DeviceError
 from skillcore.interfaces import Clock, Simulation
@@ -104,6 +105,9 @@ class World(Simulation):
 
     def turned_rad(self) -> float:
         return self.physics.turned_rad
+
+    def shown(self) -> tuple[NDArray[np.uint8], ...]:
+        return tuple(self.picture(number).part for number in range(len(self._eyes)))
 
     def close(self) -> None:
         self._forget_physics()

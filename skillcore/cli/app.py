@@ -53,6 +53,10 @@ COMMANDS = {
         "skillcore.cli.try_out:run_command",
         "Do the job with a trained bundle: insert, and say each time what the reward model thinks of it.",
     ),
+    "inspect": LazyCommand(
+        "skillcore.cli.inspect:inspect_command",
+        "Show where policy and reward model look (Grad-CAM), and how much of it lies on plug and socket.",
+    ),
     "teach": LazyCommand(
         "skillcore.cli.teach:teach_command",
         "Show by hand where the plug sits; learn, eval and run on that cell begin from there.",

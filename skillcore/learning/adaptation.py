@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from skillcore.interfaces import Representation
 from skillcore.learning.consistency import believed
 from skillcore.learning.images import Augmentation, as_input
 from skillcore.learning.perception import Perception, encoded_way
@@ -62,6 +63,19 @@ class WayAdapter:
         start = self._perception.way_columns.start
         corrected[:, start : start + ADAPTED] = way[:, :ADAPTED]
         return corrected
+
+    @property
+    def representation(self) -> Representation:
+        """Of the copy: what the adapted estimate looks through."""
+        return self._network.representation
+
+    def corrected_seen(self, seen: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+        """As `corrected`, of what `Perception.seen` made of images (batch, views, 3, H, W), and differentiable."""
+        if not self.active:
+            return seen
+        way = self._network.seen(inputs)[:, self._perception.way_columns]
+        start = self._perception.way_columns.start
+        return torch.cat([seen[:, :start], way[:, :ADAPTED], seen[:, start + ADAPTED :]], dim=1)
 
     def add(self, episode: Episode) -> None:
         """A trial to learn from, once success has been met."""

@@ -70,7 +70,7 @@ class Assignment:
         return skill.training_variant(self.first + index, seed=self.seed, without=self.without)
 
 
-class _Stopping:
+class Stopping:
     """Ends an episode some steps after its first success."""
 
     def __init__(self, task: Task, steps: int) -> None:
@@ -241,7 +241,7 @@ def _episodes(
     seed = seed_for(assignment.seed, f"specimen of {variant.name}")
     steps = MAX_STEPS if policy is None else skill.max_steps
     task = skill.task(cell, variant, scenario=COLLECTING, seed=seed, judge=None, max_steps=steps)
-    task.judge = _Stopping(task, STEPS_AFTER_SUCCESS if policy is None else POLICY_STEPS_AFTER_SUCCESS)
+    task.judge = Stopping(task, STEPS_AFTER_SUCCESS if policy is None else POLICY_STEPS_AFTER_SUCCESS)
     return collect_variant(
         skill, task, variant, cell_name=cell.name, episodes=assignment.episodes, seed=assignment.seed, policy=policy
     )

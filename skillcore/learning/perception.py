@@ -128,15 +128,19 @@ class Perception:
             progress=progress,
         )
 
+    def seen(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(batch, views, 3, H, W) float in [0, 1] -> (batch, code_dim + 4): the code and the encoded way. The part of
+        `features` that comes from images, differentiable."""
+        code = self.representation.encode(inputs)
+        return torch.cat([code, self.module.way(code)], dim=1)
+
     @torch.no_grad()
     def features(self, observations: Observation) -> NDArray[np.float32]:
         """(batch, feature_dim) float32 of a batch of observations."""
         parts = []
         for start in range(0, len(observations["images"]), SCORING_BATCH):
-            code = self.representation.encode(
-                as_input(observations["images"][start : start + SCORING_BATCH], self.device)
-            )
-            parts.append(torch.cat([code, self.module.way(code)], dim=1))
+            some = observations["images"][start : start + SCORING_BATCH]
+            parts.append(self.seen(as_input(some, self.device)))
         seen = torch.cat(parts).cpu().numpy()
         return np.concatenate([seen, proprioception(observations)], axis=1)
 

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from skillcore.episodes import ReplayCache
-from skillcore.errors import BundleError
+from skillcore.errors import BundleError, PluginError
 from skillcore.interfaces import Learner, Representation, RewardModel
 from skillcore.learning.replay import Transitions
 from skillcore.learning.training import silent
@@ -157,6 +157,64 @@ class RepresentationContract:
             "Representation.module holds everything that encode needs, however many domains there were",
         )
 
+    def test_feature_maps_are_of_one_view_each(self, representation: Representation, images: torch.Tensor) -> None:
+        maps = representation.feature_maps
+        if not maps:
+            pytest.skip("it shows no feature maps: `skill inspect` cannot explain it")
+        inside = {id(module) for module in representation.module.modules()}
+        promised(
+            all(id(module) in inside for module in maps.values()),
+            "Representation.feature_maps names parts of Representation.module",
+            list(maps),
+        )
+        before = _outputs(representation, images)
+        changed = images.clone()
+        changed[2, 1] = 1.0 - changed[2, 1]
+        after = _outputs(representation, changed)
+        for name, found in before.items():
+            promised(len(found) == 1, f"feature map {name!r} is worked out once whenever encode runs", len(found))
+            shape = tuple(found[0].shape)
+            promised(
+                len(shape) == 4 and shape[0] == 5 * VIEWS,
+                f"feature map {name!r} is (batch * views, channels, rows, columns)",
+                shape,
+            )
+            differ = (found[0] != after[name][0]).flatten(1).any(1)
+            promised(
+                torch.nonzero(differ).flatten().tolist() == [2 * VIEWS + 1],
+                f"feature map {name!r} has the views of a sample next to each other, each seen by itself",
+                torch.nonzero(differ).flatten().tolist(),
+            )
+
+    def test_codes_depend_on_their_feature_maps(self, representation: Representation, images: torch.Tensor) -> None:
+        kept: dict[str, torch.Tensor] = {}
+        hooks = [
+            module.register_forward_hook(lambda _module, _inputs, out, name=name: kept.__setitem__(name, out))
+            for name, module in representation.feature_maps.items()
+        ]
+        code = representation.encode(images.clone().requires_grad_(True))
+        for hook in hooks:
+            hook.remove()
+        for name, found in kept.items():
+            (gradient,) = torch.autograd.grad(code.square().sum(), found, retain_graph=True, allow_unused=True)
+            promised(
+                gradient is not None and bool(gradient.any()), f"codes depend on feature map {name!r}, differentiably"
+            )
+
+
+def _outputs(representation: Representation, images: torch.Tensor) -> dict[str, list[torch.Tensor]]:
+    """What the feature maps put out while images are encoded."""
+    found: dict[str, list[torch.Tensor]] = {name: [] for name in representation.feature_maps}
+    hooks = [
+        module.register_forward_hook(lambda _module, _inputs, out, name=name: found[name].append(out.detach().clone()))
+        for name, module in representation.feature_maps.items()
+    ]
+    with torch.no_grad():
+        representation.encode(images)
+    for hook in hooks:
+        hook.remove()
+    return found
+
 
 class RewardModelContract:
     """Subclass it as `class TestMyRewardModel(RewardModelContract)` and fill in `make_reward_model`."""
@@ -212,6 +270,18 @@ class RewardModelContract:
         with promised_error(BundleError, "RewardModel.load raises BundleError where its files are missing"):
             self.make().load(tmp_path)
 
+    def test_sight_is_differentiable(self, trained: RewardModel) -> None:
+        sight = trained.sight
+        if sight is None:
+            pytest.skip("it shows no sight: `skill inspect` cannot explain it")
+        promised(len(sight.representations) > 0, "Sight.representations names what it looks through")
+        images = torch.rand((5, VIEWS, 3, SIZE_PX, SIZE_PX), generator=torch.Generator().manual_seed(0))
+        logit = sight.logit(images.requires_grad_(True))
+        promised(tuple(logit.shape) == (5,), "Sight.logit returns (batch,)", tuple(logit.shape))
+        promised(bool(torch.isfinite(logit).all()), "Sight.logit returns finite log-odds", logit.detach())
+        (gradient,) = torch.autograd.grad(logit.sum(), images, allow_unused=True)
+        promised(gradient is not None and bool(gradient.any()), "Sight.logit can be differentiated by the images")
+
 
 class LearnerContract:
     """Subclass it as `class TestMyLearner(LearnerContract)` and fill in `make_learner`."""
@@ -239,6 +309,22 @@ class LearnerContract:
         learner, features = self.make(), made_up_transitions(3).features[0]
         first, second = learner.act(features, explore=None), learner.act(features, explore=None)
         promised(bool(np.array_equal(first, second)), "Learner.act is deterministic without `explore`")
+
+    def test_the_policy_it_shows_is_the_one_that_acts(self) -> None:
+        learner, features = self.make(), made_up_transitions(3).features[:10]
+        try:
+            policy = learner.policy_module
+        except PluginError as error:
+            pytest.skip(error.what)
+        inputs = torch.from_numpy(features).requires_grad_(True)
+        meant = policy(inputs)
+        acted = np.stack([learner.act(one, explore=None) for one in features])
+        same = meant.shape == (10, 4) and np.allclose(meant.detach().cpu().numpy().clip(-1.0, 1.0), acted, atol=1e-5)
+        promised(bool(same), "Learner.policy_module does what Learner.act does without `explore`", meant.detach())
+        (gradient,) = torch.autograd.grad(meant.sum(), inputs, allow_unused=True)
+        promised(
+            gradient is not None and bool(gradient.any()), "Learner.policy_module can be differentiated by its features"
+        )
 
     def test_exploring_follows_from_its_generator(self) -> None:
         learner, features = self.make(), made_up_transitions(3).features[0]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from skillcore.interfaces import Arm, Camera, Simulation
+from skillcore.interfaces import Arm, Camera, Shown, Simulation
 from skillcore.solids import Extrusion, Material, Mating
 from skillcore.testing.promises import is_pose, promised, promised_silence
 from skillcore.types import Array, Pose
@@ -47,8 +47,8 @@ class SimulationContract:
         setup.simulation.install(PEG, seed=look)
         return self.episode(setup, episode=episode)
 
-    def episode(self, setup: Setup, *, episode: int) -> list[Array]:
-        """An episode of the installed mating."""
+    def episode(self, setup: Setup, *, episode: int, ask: bool = False) -> list[Array]:
+        """An episode of the installed mating. ask: whether it is asked at every step what the pixels show."""
         world, arm = setup.simulation, setup.arm
         world.new_episode(seed=episode)
         face = world.socket_from_base
@@ -59,6 +59,8 @@ class SimulationContract:
             goal = face @ Pose.from_xyz_yaw(0.004, -0.003, -0.004 + 0.002 * (step + 1), 0.0)
             arm.servo_to(goal, duration_s=self.period_s, force_limit_n=20.0)
             world.clock.sleep_until(world.clock.now_s() + self.period_s)
+            if ask:
+                world.shown()
             state = arm.read()
             plug = world.plug_from_socket()
             values += [state.tcp_from_base.as_vector(), state.tcp_from_base.rotation, state.twist]
@@ -118,6 +120,31 @@ class SimulationContract:
         promised(tcp[2] < 0.0, "Simulation.new_episode puts the arm back above the socket", tcp)
         turned = world.turned_rad()
         promised(turned == 0.0, "Simulation.turned_rad is 0 without a thread", turned)
+
+    def test_it_tells_what_pixels_show(self, setups: Setups) -> None:
+        setup = setups.connected()
+        world = setup.simulation
+        world.install(PEG, seed=1)
+        world.new_episode(seed=3)
+        shown = world.shown()
+        if shown is None:
+            pytest.skip("this simulation cannot tell what its pixels show")
+        promised(len(shown) == len(setup.cameras), "Simulation.shown has an array for each camera", len(shown))
+        for part, camera in zip(shown, setup.cameras, strict=True):
+            size = camera.read(0.2).image.shape[:2]
+            promised(part.shape == size, "Simulation.shown is as large as the camera's image", (part.shape, size))
+            promised(set(np.unique(part)) <= set(Shown), "Simulation.shown holds values of Shown", np.unique(part))
+        seen = {Shown(value) for part in shown for value in np.unique(part)}
+        promised(Shown.PLUG in seen, "Simulation.shown tells which pixels show the plug that is in the gripper", seen)
+
+    def test_asking_what_pixels_show_changes_nothing(self, setups: Setups) -> None:
+        silent, asked = setups.connected(), setups.connected()
+        for setup in (silent, asked):
+            setup.simulation.install(PEG, seed=4)
+        first = self.episode(silent, episode=5)
+        asked.simulation.shown()
+        second = self.episode(asked, episode=5, ask=True)
+        promised(_alike(first, second), "Simulation.shown changes no reading")
 
     def test_close_may_be_called_twice(self, setups: Setups) -> None:
         setup = setups.connected()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -137,3 +138,52 @@ def test_a_reward_model_that_forgets_is_found(tmp_path: Path) -> None:
         suite.test_it_comes_back_from_its_files(model, tmp_path)
     with pytest.raises(pytest.fail.Exception, match="BundleError where its files are missing"):
         suite.test_missing_files_are_told_of(tmp_path)
+
+
+class Mixed(TestErm):
+    """Names a feature map in which the views of a sample are far apart."""
+
+    def make_representation(self, *, views: int, size_px: int, domains: int) -> Representation:
+        class Swapped(torch.nn.Module):
+            def forward(self, maps: torch.Tensor) -> torch.Tensor:
+                return maps.unflatten(0, (-1, views)).transpose(0, 1).flatten(0, 1)
+
+        class Odd(Representation):
+            feature_dim = views * 3
+            module = torch.nn.Sequential(Swapped())
+            feature_maps: ClassVar[dict[str, torch.nn.Module]] = {"swapped": module[0]}
+
+            def encode(self, images: torch.Tensor) -> torch.Tensor:
+                maps = self.module(images.flatten(0, 1))
+                return torch.as_tensor(maps.mean((2, 3)).unflatten(0, (views, -1)).transpose(0, 1).flatten(1))
+
+            def encode_with_penalty(
+                self, images: torch.Tensor, domains: torch.Tensor, progress: float
+            ) -> tuple[torch.Tensor, torch.Tensor]:
+                return self.encode(images), images.new_zeros(())
+
+        return Odd()
+
+
+def test_feature_maps_that_mix_up_views_are_found() -> None:
+    suite, images = Mixed(), torch.rand((5, 2, 3, 16, 16))
+    broken = suite.make_representation(views=2, size_px=16, domains=3)
+    with pytest.raises(pytest.fail.Exception, match="views of a sample next to each other"):
+        suite.test_feature_maps_are_of_one_view_each(broken, images)
+    suite.test_codes_depend_on_their_feature_maps(broken, images)
+
+
+class TwoFaced(TestIql):
+    """Shows another policy than the one that acts."""
+
+    def make_learner(self, feature_dim: int) -> Learner:
+        learner = super().make_learner(feature_dim)
+        torch.nn.init.ones_(next(learner.policy_module.parameters()))
+        act = super().make_learner(feature_dim).act
+        learner.act = act  # type: ignore[method-assign]
+        return learner
+
+
+def test_a_policy_that_is_not_the_one_that_acts_is_found() -> None:
+    with pytest.raises(pytest.fail.Exception, match=r"does what Learner\.act does"):
+        TwoFaced().test_the_policy_it_shows_is_the_one_that_acts()

@@ -9,10 +9,10 @@ import pytest
 from pydantic import ValidationError
 
 from skillcore.cell import Cell
+from skillcore.interfaces import Shown
 from skillcore_insertion.library import ConnectorLibrary
 from skillcore_insertion.skill import InsertionSkill
 from skillcore_mujoco.options import CameraOptions
-from skillcore_mujoco.raycast import PART_OF_PLUG, PART_OF_SOCKET, PART_OF_TOOL
 
 LEFT, RIGHT = CameraOptions(azimuth_rad=-0.8), CameraOptions(azimuth_rad=0.8)
 
@@ -59,7 +59,7 @@ def test_the_parts_of_the_cell_are_in_view(bench: Callable[..., Any], library: C
     setup = bench(library.get("hdmi_a").mating(None), cameras=(LEFT, RIGHT))
     for number in range(2):
         part = setup.world.picture(number).part
-        for code in (PART_OF_PLUG, PART_OF_SOCKET, PART_OF_TOOL):
+        for code in (Shown.PLUG, Shown.SOCKET, Shown.TOOL):
             assert np.mean(part == code) > 0.01
 
 

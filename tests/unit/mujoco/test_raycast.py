@@ -5,14 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from skillcore.interfaces import Shown
 from skillcore.solids import Extrusion, Material, Mating
 from skillcore.types import Intrinsics, Pose
 from skillcore_mujoco.look import TEXTURE_PX, Light, Look, Sensor
 from skillcore_mujoco.raycast import (
-    BACKGROUND,
-    PART_OF_PLUG,
-    PART_OF_SOCKET,
-    PART_OF_TOOL,
     Eye,
     Picture,
     RayCaster,
@@ -51,12 +48,12 @@ def ring(half: tuple[float, float], hole: tuple[float, float], z: tuple[float, f
 
 
 SOCKET_BOXES = [
-    *ring((HOUSING_M, HOUSING_M), HOLE_M, (0.0, FLOOR_M), PART_OF_SOCKET),
-    Box((-HOUSING_M, -HOUSING_M, FLOOR_M), (HOUSING_M, HOUSING_M, 0.009), PART_OF_SOCKET),
-    *ring((1.0, 1.0), (HOUSING_M, HOUSING_M), (PANEL_M, 0.02), BACKGROUND),
+    *ring((HOUSING_M, HOUSING_M), HOLE_M, (0.0, FLOOR_M), Shown.SOCKET),
+    Box((-HOUSING_M, -HOUSING_M, FLOOR_M), (HOUSING_M, HOUSING_M, 0.009), Shown.SOCKET),
+    *ring((1.0, 1.0), (HOUSING_M, HOUSING_M), (PANEL_M, 0.02), Shown.OTHER),
 ]
-PLUG_BOX = Box((-PLUG_M[0], -PLUG_M[1], -0.030), (PLUG_M[0], PLUG_M[1], 0.0), PART_OF_PLUG)
-TOOL_BOX = Box((-0.004, 0.008, -0.040), (0.004, 0.012, -0.015), PART_OF_TOOL)
+PLUG_BOX = Box((-PLUG_M[0], -PLUG_M[1], -0.030), (PLUG_M[0], PLUG_M[1], 0.0), Shown.PLUG)
+TOOL_BOX = Box((-0.004, 0.008, -0.040), (0.004, 0.012, -0.015), Shown.TOOL)
 FINGER = Extrusion(rectangle(0.004, 0.002) + np.array([0.0, 0.010]), (-0.040, -0.015), GREY, collides=False)
 
 
@@ -139,7 +136,7 @@ def test_depth_and_parts_are_those_of_the_boxes(
     tcp = Pose.from_xyz_yaw(*offset)
     picture: Picture = caster.render(tcp, tcp)[0]
     depth, part, level = reference(eye, tcp, tcp)
-    assert set(np.unique(part)) >= {BACKGROUND, PART_OF_PLUG, PART_OF_SOCKET, PART_OF_TOOL}
+    assert set(np.unique(part)) >= {Shown.OTHER, Shown.PLUG, Shown.SOCKET, Shown.TOOL}
     error = np.abs(picture.depth_m - depth)
     sure = inner(part, depth)
     assert sure.mean() > 0.6
@@ -161,7 +158,7 @@ def test_a_plane_alone_has_the_depth_of_a_plane(caster: RayCaster, eye: Eye) -> 
     x, y = np.meshgrid(offsets, offsets)
     rays = np.stack([x, y, np.ones_like(x)], axis=-1) @ camera.rotation.T
     plane = (PANEL_M - camera.position_m[2]) / rays[..., 2]
-    seen = picture.part == BACKGROUND
+    seen = picture.part == Shown.OTHER
     assert seen.mean() > 0.7
     assert picture.depth_m[seen] == pytest.approx(plane[seen], abs=1e-4)
 
@@ -171,7 +168,7 @@ def test_the_plug_throws_a_shadow(caster: RayCaster, eye: Eye) -> None:
     near = Pose.from_xyz_yaw(0.0, 0.0, -0.003, 0.0)
     far = Pose.from_xyz_yaw(0.0, 0.0, -0.2, 0.0)
     with_plug, without = caster.render(near, near)[0], caster.render(near, far)[0]
-    face = (with_plug.part == PART_OF_SOCKET) & (without.part == PART_OF_SOCKET)
+    face = (with_plug.part == Shown.SOCKET) & (without.part == Shown.SOCKET)
     darker = without.image.astype(int).mean(axis=2) - with_plug.image.astype(int).mean(axis=2)
     assert np.mean(darker[face] > 15.0) > 0.03
     assert np.mean(darker[face] < -15.0) < 0.01
