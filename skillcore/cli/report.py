@@ -21,12 +21,13 @@ def report_command(
     from skillcore.cli.options import say_where
     from skillcore.home import folder
     from skillcore.reports.report import write_report
+    from skillcore.reports.run_saliency import explained
 
     place = Path(run)
     named = folder("runs") / run
     if not place.exists() and named.is_dir():
         place = named
-    say_where(place, report=write_report(place))
+    say_where(place, report=write_report(place, explain=explained))
 
 
 def report_of(run: Path) -> Path | str:
@@ -35,8 +36,9 @@ def report_of(run: Path) -> Path | str:
     What was learned does not depend on it: if it cannot be made, it is told instead, and the command goes on.
     """
     from skillcore.reports.report import write_report
+    from skillcore.reports.run_saliency import explained
 
-    return told(lambda: write_report(run), again=f"skill report {run}")
+    return told(lambda: write_report(run, explain=explained), again=f"skill report {run}")
 
 
 def told(make: Callable[[], Path], *, again: str) -> Path | str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -28,14 +28,24 @@ IN_FULL = {"zero-shot": "the test before practice", "practice": "practice", "acc
 NAMES = {"zero-shot": "before practice", "practice": "practice", "acceptance": "acceptance"}
 
 
-def write_report(folder: Path, *, saliency: bytes | None = None) -> Path:
+Explain = Callable[[RunData], tuple[bytes | None, str]]
+"""Makes a PNG of what the policy looked at, or None and a sentence on why there is none."""
+
+
+def unexplained(data: RunData) -> tuple[bytes | None, str]:
+    """The report says nothing of it."""
+    return None, ""
+
+
+def write_report(folder: Path, *, explain: Explain = unexplained) -> Path:
     """Makes the report of a finished or an unfinished run, and returns its path.
 
-    saliency: a PNG of what policy and reward model look at. Raises InputError if the folder is no run that has trials,
-    EpisodeError if an episode is damaged, StorageError.
+    Raises InputError if the folder is no run that has trials, EpisodeError if an episode is damaged, StorageError.
     """
     data = read_run_data(folder)
-    return write_page(folder / REPORT, "run.html.j2", **content_of(data), saliency=saliency and data_uri(saliency))
+    png, why_not = explain(data)
+    looked = {"saliency": png and data_uri(png), "no_saliency": why_not}
+    return write_page(folder / REPORT, "run.html.j2", **content_of(data), **looked)
 
 
 def content_of(data: RunData) -> dict[str, Any]:

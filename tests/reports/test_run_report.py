@@ -21,6 +21,7 @@ from skillcore.errors import InputError
 from skillcore.reports.filmstrips import FRAMES, chosen, frames_of
 from skillcore.reports.report import verdict_of, write_report
 from skillcore.reports.run_data import read_run_data
+from skillcore.reports.run_saliency import explained
 from skillcore.types import Episode
 
 Make = Callable[..., Episode]
@@ -161,9 +162,14 @@ def test_a_run_written_by_a_hostile_hand_stays_text(make_run: MakeRun, make_epis
 def test_a_picture_of_saliency_gets_a_section_of_its_own(whole_run: Path) -> None:
     assert "What it looks at" not in read(write_report(whole_run))
     _, png = cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))
-    path = write_report(whole_run, saliency=bytes(png))
+    path = write_report(whole_run, explain=lambda data: (bytes(png), ""))
     assert "What it looks at" in read(path)
     assert 'class="sheet" src="data:image/png;base64,' in path.read_text(encoding="utf-8")
+    assert "It cannot be shown." in read(write_report(whole_run, explain=lambda data: (None, "It cannot be shown.")))
+
+
+def test_a_bundle_that_cannot_be_read_costs_no_report(whole_run: Path) -> None:
+    assert "Where the policy looked cannot be shown" in read(write_report(whole_run, explain=explained))
 
 
 def test_it_asks_nobody_for_anything(whole_run: Path) -> None:
