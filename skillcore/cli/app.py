@@ -65,6 +65,10 @@ COMMANDS = {
         "skillcore.cli.bench:app",
         "Whole evaluations: the paper's tables, with ours beside them.",
     ),
+    "video": LazyCommand(
+        "skillcore.cli.video:video_command",
+        "Make the summary film of a run, or a video of some of its trials.",
+    ),
     "collect": LazyCommand(
         "skillcore.cli.pretrain:collect_command",
         "Collect labelled episodes with the scripted collector, which knows the truth. Needs a simulated cell.",

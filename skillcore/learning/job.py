@@ -79,6 +79,21 @@ class Unwatched:
         """Nothing to do."""
 
 
+class Together:
+    """A `Watcher` that passes on to several what it is told."""
+
+    def __init__(self, *watchers: Watcher) -> None:
+        self._watchers = watchers
+
+    def stage(self, name: str, trials: int, earlier: Sequence[TrialResult], /) -> None:
+        for watcher in self._watchers:
+            watcher.stage(name, trials, earlier)
+
+    def trial(self, result: TrialResult, figures: dict[str, float], /) -> None:
+        for watcher in self._watchers:
+            watcher.trial(result, figures)
+
+
 def check_fit(bundle: Bundle, loaded: LoadedCell, skill: Skill) -> None:
     """Raises BundleError that lists what in a cell does not fit what a bundle was trained for."""
     card, config = bundle.card, loaded.config

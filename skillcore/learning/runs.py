@@ -6,11 +6,15 @@ import json
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skillcore.errors import InputError
 from skillcore.home import folder
 from skillcore.storage import make_folder_durably, write_json_durably
+
+if TYPE_CHECKING:
+    from skillcore.cell_config import LoadedCell
+    from skillcore.skill import Variant
 
 ABOUT, RESULTS = "run.json", "results.json"
 
@@ -26,6 +30,17 @@ def new_run(command: str, skill: str, variant: str, about: dict[str, Any]) -> Pa
         {"command": command, "skill": skill, "variant": variant, "began": now.isoformat(timespec="seconds"), **about},
     )
     return place
+
+
+def setting_of(variant: Variant, loaded: LoadedCell) -> dict[str, Any]:
+    """What pictures of a run tell beside its episodes, for its run.json: the cell's file may change later."""
+    config = loaded.config
+    return {
+        "title": variant.title,
+        "cameras": list(config.cameras),
+        "limits": {"force_n": config.safety.force_limit_n, "hard_force_n": config.safety.hard_force_limit_n},
+        "control": {"step_m": config.control.step_m, "turn_step_rad": config.control.turn_step_rad},
+    }
 
 
 def read_run(place: Path) -> dict[str, Any]:

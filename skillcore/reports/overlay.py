@@ -200,9 +200,7 @@ class TrialPainter:
             write(picture, said, (PANEL_LEFT + 100, 493), 0.65, colour, bold=True)
 
     def _draw_traces(self, picture: Image, frame: int) -> None:
-        for (left, right), values in zip(
-            self._charts, (self._force_n / self._top_n, self._episode.score), strict=True
-        ):
+        for (left, right), values in zip(self._charts, (self._force_n / self._top_n, self._episode.score), strict=True):
             points = [
                 (self._chart_x(step, left, right), _chart_y(float(value)))
                 for step, value in enumerate(values[: frame + 1])

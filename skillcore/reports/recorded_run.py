@@ -13,7 +13,7 @@ from skillcore.episodes import EpisodeRow, EpisodeStore
 from skillcore.errors import InputError
 from skillcore.learning.evaluate import Evaluation, TrialResult
 from skillcore.learning.practice import is_check
-from skillcore.learning.runs import RESULTS, read_run
+from skillcore.learning.runs import ABOUT, RESULTS, read_run
 
 PARTS = ("zero-shot", "practice", "acceptance", "run")
 """Sources of episodes that a run can hold, in the order they come in."""
@@ -90,17 +90,17 @@ def read_recorded(folder: Path) -> RecordedRun:
 
 def setting_of(about: dict[str, Any], folder: Path) -> Setting:
     """What `skillcore.learning.runs.setting_of` has written into run.json. Raises InputError if it is damaged."""
-    told = about.get("setting", {})
+    limits, control = about.get("limits", {}), about.get("control", {})
     try:
         return Setting(
-            title=str(told.get("title", about.get("variant", ""))),
-            cameras=tuple(str(name) for name in told.get("cameras", ())),
-            **{
-                name: float(told[name]) for name in ("force_limit_n", "step_m", "turn_step_rad") if name in told
-            },
+            title=str(about.get("title", about.get("variant", ""))),
+            cameras=tuple(str(name) for name in about.get("cameras", ())),
+            force_limit_n=float(limits["force_n"]) if "force_n" in limits else None,
+            step_m=float(control["step_m"]) if "step_m" in control else None,
+            turn_step_rad=float(control["turn_step_rad"]) if "turn_step_rad" in control else None,
         )
-    except (AttributeError, TypeError, ValueError) as error:
-        raise InputError(f"{folder / 'run.json'}: setting: {error}", cure="put back a copy of the file") from error
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{folder / ABOUT}: damaged: {error}", cure="put back a copy of the file") from error
 
 
 def result_of(row: EpisodeRow) -> TrialResult:

@@ -1,10 +1,10 @@
 """A run's figures as TensorBoard shows them: one point a trial, written when the trial has ended.
 
-    zero-shot/..., practice/..., acceptance/..., run/...   success, claimed, peak_force_n, steps, clamps, overruns
-    .../success_of_last_20                                 the share, which shows more than noughts and ones
-    .../taken_for_success_wrongly, .../success_not_seen    the reward model's mistakes so far, where the truth is known
-    practice/check_success, ..._of_last_10                 practice trials without noise alone
-    learner/...                                            what the learner tells of itself after each practice trial
+zero-shot/..., practice/..., acceptance/..., run/...   success, claimed, peak_force_n, steps, clamps, overruns
+.../success_of_last_20                                 the share, which shows more than noughts and ones
+.../taken_for_success_wrongly, .../success_not_seen    the reward model's mistakes so far, where the truth is known
+practice/check_success, ..._of_last_10                 practice trials without noise alone
+learner/...                                            what the learner tells of itself after each practice trial
 """
 
 from __future__ import annotations

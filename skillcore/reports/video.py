@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -27,7 +28,7 @@ MOST_TRIALS = 40
 """Of a part of a run at most so many are shown, one or two minutes of video."""
 BEGIN_S, END_S = 0.3, 1.2
 """How long the first picture of a trial stands, and the last, with its outcome."""
-CODEC = "libx264"
+CODEC: Final = "libx264"
 # A steady quality; more effort saves little, since most of a picture stands still.
 QUALITY = {"crf": "22", "preset": "veryfast"}
 BT709 = 1
