@@ -14,10 +14,10 @@ from skillcore.errors import InputError
 from skillcore.learning.evaluate import Evaluation
 from skillcore.reports.overlay import AMBER, BLUE, GREEN, RED, card
 from skillcore.reports.recorded_run import RecordedRun, Trial, evaluation_of, shown_of_part, spread
-from skillcore.reports.video import FOLDER, Film, Shot, rate_of, seconds_of, trial_shots, write_mp4
+from skillcore.reports.video import BEGIN_S, END_S, FOLDER, Film, Shot, rate_of, seconds_of, trial_shots, write_mp4
 
 LENGTH_S = 60.0
-TITLE_S, CARD_S, END_S = 3.0, 3.0, 5.0
+TITLE_S, CARD_S, LAST_S = 3.0, 3.0, 5.0
 SHARES = {"zero-shot": 0.3, "practice": 0.3, "acceptance": 0.4, "run": 1.0}
 """Of the time for trials, where a run has all parts."""
 MOST_A_PART = 10
@@ -53,7 +53,7 @@ def write_film(run: RecordedRun, path: Path | None = None, *, speed: float = 1.0
 
 def cut(run: RecordedRun, rate_hz: float) -> list[Scene]:
     """Which trials of each part are shown, so that the film keeps to its length."""
-    room_s = LENGTH_S - TITLE_S - END_S - CARD_S * len(run.parts)
+    room_s = LENGTH_S - TITLE_S - LAST_S - CARD_S * len(run.parts)
     whole = sum(SHARES[part] for part in run.parts)
     scenes = []
     for part, trials in run.parts.items():
@@ -65,7 +65,7 @@ def cut(run: RecordedRun, rate_hz: float) -> list[Scene]:
             if sum(seconds_of(trial, rate_hz) for trial in more) <= part_s:
                 shown = more
                 break
-        scenes.append(Scene(part, trials, shown, part_s))
+        scenes.append(Scene(part, trials, shown, max(0.0, part_s - BEGIN_S - END_S)))
     return scenes
 
 
@@ -82,7 +82,7 @@ def _shots(run: RecordedRun, store: EpisodeStore, scenes: Sequence[Scene], rate_
         for trial in scene.shown:
             yield from trial_shots(run, store, trial, rate_hz=rate_hz, longest_s=scene.longest_s)
     title, lines, colour = _end(run)
-    yield Shot(card(title, lines, colour=colour, small=run.folder.name), frames(END_S))
+    yield Shot(card(title, lines, colour=colour, small=run.folder.name), frames(LAST_S))
 
 
 def _cell_of(store: EpisodeStore, scenes: Sequence[Scene]) -> str:
@@ -99,7 +99,7 @@ def _about(run: RecordedRun, scene: Scene) -> tuple[str, list[str]]:
     if len(scene.shown) < len(scene.trials):
         among = "those without noise" if len(checks) < len(scene.trials) else "all"
         numbers = ", ".join(str(trial.number) for trial in scene.shown)
-        lines.append(f"shown: {numbers}, at even distances among {among}")
+        lines.append(f"shown: trials {numbers}, at even distances among {among}")
     words = run.words_of(scene.part)
     return ("During practice" if scene.part == "practice" else words.capitalize()), lines
 
@@ -115,7 +115,8 @@ def inserted(figures: Evaluation) -> str:
 
 def _end(run: RecordedRun) -> tuple[str, list[str], tuple[int, int, int]]:
     """Title, lines and colour of the last card."""
-    lines = [f"{run.words_of(part)}: {inserted(evaluation_of(trials))}" for part, trials in run.parts.items()]
+    # What counts stands first, and brightest: how it went in the end.
+    lines = [f"{run.words_of(part)}: {inserted(evaluation_of(run.parts[part]))}" for part in reversed(run.parts)]
     last = evaluation_of(list(run.parts.values())[-1])
     if last.success.hits:
         lines.append(f"an insertion takes {last.mean_steps:.1f} steps, and at most {_peak(last):.0f} N")
@@ -125,7 +126,7 @@ def _end(run: RecordedRun) -> tuple[str, list[str], tuple[int, int, int]]:
         return "Not finished", lines, AMBER
     gate = float(run.results.get("gate", 0.0))
     passed = last.success.value >= gate
-    lines.append(f"{gate:.0%} are asked for")
+    lines[0] += f"; asked for: {gate:.0%}"
     return ("Accepted", lines, GREEN) if passed else ("Not accepted", lines, RED)
 
 

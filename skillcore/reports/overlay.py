@@ -34,6 +34,7 @@ INK: Colour = (236, 240, 245)
 BLUE: Colour = (88, 166, 255)
 ORANGE: Colour = (255, 170, 60)
 GREEN: Colour = (40, 150, 75)
+LIGHT_GREEN: Colour = (110, 220, 140)
 RED: Colour = (190, 50, 50)
 VIOLET: Colour = (150, 60, 190)
 AMBER: Colour = (175, 120, 10)
@@ -195,9 +196,9 @@ class TrialPainter:
             write(picture, needs, (min(x, right) - text_width(needs, 0.5), top + 50), 0.5, ORANGE)
         truth = int(self._episode.truth[frame])
         if truth >= 0:
-            write(picture, "IN TRUTH", (PANEL_LEFT, 492), 0.5, DIM)
-            said, colour = ("seated", (110, 220, 140)) if truth else ("not seated", INK)
-            write(picture, said, (PANEL_LEFT + 100, 493), 0.65, colour, bold=True)
+            write(picture, "SIMULATOR SAYS", (PANEL_LEFT, 492), 0.5, DIM)
+            said, colour = ("seated", LIGHT_GREEN) if truth else ("not seated", INK)
+            write(picture, said, (PANEL_LEFT + 150, 493), 0.65, colour, bold=True)
 
     def _draw_traces(self, picture: Image, frame: int) -> None:
         for (left, right), values in zip(self._charts, (self._force_n / self._top_n, self._episode.score), strict=True):

@@ -73,16 +73,19 @@ def _recorded(run: RecordedRun, trials: Sequence[Trial]) -> tuple[bytes, float]:
     stream = rerun.binary_stream(recording)
     recording.send_recording_name(f"{run.setting.title}, {run.folder.name}")
     first, begin_s = 0, 0.0
-    with run.store as store:
-        for number, trial in enumerate(trials, 1):
-            episode = store.read(trial.episode_id)
-            if not first:
-                _send_what_stays(recording, run, episode)
-            _send_trial(recording, run, trial, episode, number, first, begin_s)
-            first += episode.steps + 1
-            begin_s += (episode.steps + 1) / episode.info.control_hz
-    data = stream.read() or b""
-    recording.disconnect()
+    try:
+        with run.store as store:
+            for number, trial in enumerate(trials, 1):
+                episode = store.read(trial.episode_id)
+                if not first:
+                    _send_what_stays(recording, run, episode)
+                _send_trial(recording, run, trial, episode, number, first, begin_s)
+                first += episode.steps + 1
+                begin_s += (episode.steps + 1) / episode.info.control_hz
+    finally:
+        # What is not taken out, the SDK complains of on stderr.
+        data = stream.read() or b""
+        recording.disconnect()
     return data, begin_s
 
 
