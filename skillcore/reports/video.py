@@ -24,8 +24,8 @@ from skillcore.types import Image
 
 FOLDER = "video"
 INSTALL = "pip install 'skillcore[video]'"
-MOST_TRIALS = 40
-"""Of a part of a run at most so many are shown, one or two minutes of video."""
+MOST_TRIALS = 24
+"""Of a part of a run at most so many are shown, about a minute of video."""
 BEGIN_S, END_S = 0.3, 1.2
 """How long the first picture of a trial stands, and the last, with its outcome."""
 CODEC: Final = "libx264"
