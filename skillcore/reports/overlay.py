@@ -169,9 +169,9 @@ class TrialPainter:
     def _amount(self, row: int, value: float) -> str:
         if ACTION_NAMES[row] == "yaw":
             turn = self._setting.turn_step_rad
-            return f"{value:+.2f}" if turn is None else f"{np.rad2deg(value * turn):+.1f} deg"
+            return f"{value:+.2f}" if turn is None else f"{_rounded(np.rad2deg(value * turn)):+.1f} deg"
         step = self._setting.step_m
-        return f"{value:+.2f}" if step is None else f"{value * step * 1e3:+.1f} mm"
+        return f"{value:+.2f}" if step is None else f"{_rounded(value * step * 1e3):+.1f} mm"
 
     def _draw_numbers(self, picture: Image, frame: int) -> None:
         time_s = frame / self._episode.info.control_hz
@@ -243,6 +243,11 @@ def card(title: str, lines: Sequence[str], *, colour: Colour = BLUE, small: str 
         write(picture, line, (92, 330 + 54 * row), 1.0, INK if not row else DIM, width=WIDTH_PX - 150)
     write(picture, small, (92, HEIGHT_PX - 40), 0.55, DIM, width=WIDTH_PX - 150)
     return picture
+
+
+def _rounded(value: float) -> float:
+    """To a tenth, and 0 without a sign of its own."""
+    return round(value, 1) + 0.0
 
 
 def _chart_y(share: float) -> int:

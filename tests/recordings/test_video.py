@@ -236,7 +236,7 @@ def test_of_many_trials_those_that_went_wrong_come_first() -> None:
     assert wrong <= set(picked)
     assert picked == sorted(set(picked))
     # Those that went well are spread over all of the run.
-    assert max(after - before for before, after in itertools.pairwise(picked)) <= 6
+    assert max(after - before for before, after in itertools.pairwise(picked)) <= 7
 
 
 def test_where_most_went_wrong_some_that_went_well_are_shown() -> None:
