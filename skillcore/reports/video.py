@@ -19,7 +19,7 @@ from skillcore.episodes import EpisodeStore
 from skillcore.errors import InputError
 from skillcore.reports.overlay import HEIGHT_PX, WIDTH_PX, TrialPainter
 from skillcore.reports.recorded_run import RecordedRun, Trial, shown_of_part, spread
-from skillcore.storage import make_folder_durably, storage_error, storage_faults, temporary_beside
+from skillcore.storage import make_folder_durably, storage_faults, temporary_beside
 from skillcore.types import Image
 
 FOLDER = "video"
@@ -70,58 +70,48 @@ def write_mp4(path: Path, shots: Iterable[Shot], *, rate_hz: float, title: str =
     InputError if the extra is missing or the encoder fails.
     """
     require_video()
+    import av
+
     make_folder_durably(path.parent)
     temporary = temporary_beside(path)
     try:
-        frames = _encode(temporary, shots, rate_hz, title)
         with storage_faults("write", path):
+            frames = _encode(temporary, shots, rate_hz, title)
             size = temporary.stat().st_size
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             temporary.replace(path)
+    except av.error.FFmpegError as error:
+        what = f"{path}: the video encoder failed: {error}"
+        raise InputError(what, cure=f"install it anew: {INSTALL}") from error
     finally:
         temporary.unlink(missing_ok=True)
     return frames / rate_hz, size
 
 
 def _encode(path: Path, shots: Iterable[Shot], rate_hz: float, title: str) -> int:
+    """Returns how many frames were written. Raises OSError, and av's errors."""
     import av
 
     rate = Fraction(rate_hz).limit_denominator(1000)
     frames = 0
-    try:
-        # The index goes to the front, so that a browser can begin before it has all of the file.
-        with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
-            container.metadata["title"] = title
-            stream = container.add_stream(CODEC, rate=rate, options=QUALITY)
-            stream.width, stream.height, stream.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
-            context = stream.codec_context
-            context.gop_size = PICTURES_A_KEY
-            context.colorspace = context.color_primaries = context.color_trc = BT709
-            for shot in shots:
-                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(shot.picture), format="rgb24")
-                frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
-                for _ in range(shot.frames):
-                    frame.pts, frame.time_base = frames, 1 / rate
-                    container.mux(stream.encode(frame))
-                    frames += 1
-            container.mux(stream.encode(None))
-        _check(path, frames)
-    except OSError as error:
-        raise storage_error("write", path, error) from error
-    except av.error.FFmpegError as error:
-        raise InputError(f"{path}: the video encoder failed: {error}", cure=f"install it anew: {INSTALL}") from error
+    # The index goes to the front, so that a browser can begin before it has all of the file.
+    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        container.metadata["title"] = title
+        stream = container.add_stream(CODEC, rate=rate, options=QUALITY)
+        stream.width, stream.height, stream.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
+        context = stream.codec_context
+        context.gop_size = PICTURES_A_KEY
+        context.colorspace = context.color_primaries = context.color_trc = BT709
+        for shot in shots:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(shot.picture), format="rgb24")
+            frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
+            for _ in range(shot.frames):
+                frame.pts, frame.time_base = frames, 1 / rate
+                container.mux(stream.encode(frame))
+                frames += 1
+        container.mux(stream.encode(None))
     return frames
-
-
-def _check(path: Path, frames: int) -> None:
-    """Raises OSError if a file does not hold that many frames: what the disk refused, the encoder may pass over."""
-    import av
-
-    with av.open(str(path)) as container:
-        written = container.streams.video[0].frames
-    if written != frames:
-        raise OSError(f"only {written} of {frames} frames were written")
 
 
 # --- of a run ------------------------------------------------------------------------------------------------------
