@@ -75,13 +75,16 @@ def _made(name: str, place: Path, make: Callable[[RecordedRun], Sequence[Film]],
 
     typer.echo(f"making {'videos' if name == 'video' else 'the Rerun recording'} of what was saved ...")
     try:
-        films = make(read_recorded(place))
+        return {name: described(make(read_recorded(place)))}
+    except KeyboardInterrupt:
+        # The run is over: what is given up is its recording alone, and its end is told as it would have been.
+        reason, cure = "ended by Ctrl-C", again
     except Exception as error:  # noqa: BLE001 - whatever an encoder comes upon, the run is over and its result stands
-        print_note(f"warning: no {name} was made: {error or type(error).__name__}")
-        if again:
-            print_note(f"  what was recorded is safe; once that is mended: {again}")
-        return {}
-    return {name: described(films)}
+        reason, cure = str(error) or type(error).__name__, f"once that is mended: {again}"
+    print_note(f"warning: no {name} was made: {reason}")
+    if again:
+        print_note(f"  all episodes are kept; {cure}")
+    return {}
 
 
 def described(films: Sequence[Film]) -> str:

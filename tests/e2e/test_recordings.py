@@ -19,6 +19,7 @@ from skillcore.cli import main
 from skillcore.episodes import EpisodeStore
 from skillcore.home import cell_lock
 from skillcore.reports import rerun_file, video
+from skillcore.reports.recorded_run import Setting, read_recorded
 
 with warnings.catch_warnings():
     # What TensorBoard imports may be out of date; it is no part of what is tested.
@@ -60,6 +61,8 @@ def test_learn_leaves_videos_a_recording_and_events(skill: Any, tiny: Path) -> N
     assert done.returncode in (0, 1), done.stderr
     assert done.stderr == ""
     run = only_run(skill.home, "learn")
+    # As skills and cell_configs/sim.yaml have it.
+    assert read_recorded(run).setting == Setting("HDMI type A", ("left", "right"), 40.0, 0.005, 0.2)
     names = ["acceptance.mp4", "film.mp4", "practice.mp4", "zero-shot.mp4"]
     assert sorted(path.name for path in (run / "video").iterdir()) == names
     assert line_of(done.stdout, "video:").startswith(f"{run / 'video'} (4 files, ")
@@ -200,6 +203,21 @@ def test_an_encoder_that_fails_costs_the_video_and_nothing_else(
     assert "\nrun:    " in told.out
     run = only_run(home, "eval")
     assert (run / "results.json").exists()
+    assert list((run / "video").iterdir()) == []
+
+
+def test_ctrl_c_at_the_end_costs_the_video_and_nothing_else(
+    home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(video.TrialPainter, "picture", interrupted)
+    assert main(["eval", *HDMI, "--bundle", str(tiny), "--trials", "1", "--gate", "0", "--video"]) == 0
+    told = capsys.readouterr()
+    run = only_run(home, "eval")
+    assert f"no video was made: ended by Ctrl-C\n  all episodes are kept; skill video {run}\n" in told.err
+    assert f"\nrun:    {run}\n" in told.out
     assert list((run / "video").iterdir()) == []
 
 
