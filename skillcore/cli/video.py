@@ -27,10 +27,11 @@ def video_command(
     out: Annotated[Path | None, typer.Option(help="The MP4 file to write. Default: in the run's video/.")] = None,
     speed: Annotated[float, typer.Option(min=0.1, max=10.0, help="1 is as it was; 0.5 is half as fast.")] = 1.0,
 ) -> None:
-    """Make the summary film of a run, about a minute: before practice, during it, after it.
+    """Make the summary film of a run, or a video of some of its trials.
 
-    It needs nothing but the run's saved episodes; the run may be unfinished, or going on. Of each part it shows trials
-    at even distances, whether they went well or not. Needs the extra `video`.
+    The film takes a minute at most: before practice, during it, after it, of each part trials at even distances,
+    whether they went well or not. Nothing is needed but the run's saved episodes; the run may be unfinished, or going
+    on. Needs the extra `video`.
     """
     from skillcore.cli.options import say_where
     from skillcore.cli.recordings import described
