@@ -4,10 +4,12 @@
 
 images/cell.png is one HDMI insertion in the packaged cell `sim`, its cameras at a higher resolution than the policy
 has them. A scripted policy that knows where the socket is drives it; what is shown is what the cameras deliver.
+images/video.png is the last picture of a video: of the first of some trials that the packaged bundle succeeds in.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,10 @@ from numpy.typing import NDArray
 
 from skillcore.cell import open_cell
 from skillcore.cell_config import find_cell, load_cell
+from skillcore.cli import main as skill
 from skillcore.plugins import Registry
+from skillcore.reports.overlay import TrialPainter
+from skillcore.reports.recorded_run import read_recorded
 from skillcore_insertion.collector import Collector
 from skillcore_insertion.drawing import draw_png
 from skillcore_insertion.library import ConnectorLibrary, load_connector
@@ -27,7 +32,7 @@ from skillcore_insertion.task import SCENARIOS, InsertionTask
 
 IMAGES = Path(__file__).parent / "images"
 EXAMPLES = Path(__file__).parent / "examples"
-CONNECTOR = "hdmi_a"
+CONNECTOR, FILMED = "hdmi_a", "usb_a"
 LOOK_SEED, EPISODE_SEED = 1, 2
 SIZE_PX, ENLARGED = 120, 2
 """Of a camera's image, and how many times as large it is drawn."""
@@ -41,6 +46,24 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     draw_cell(IMAGES / "cell.png")
     draw_png(load_connector(EXAMPLES / "my_plug.yaml"), IMAGES / "my_plug.png")
+    draw_video(IMAGES / "video.png")
+
+
+def draw_video(path: Path) -> None:
+    """The end of a trial, as a video shows it."""
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["SKILLCORE_HOME"] = home
+        if skill(["eval", "insertion", "--connector", FILMED, "--trials", "8"]) not in (0, 1):
+            raise SystemExit("the trials cannot be run")
+        (folder,) = Path(home).glob("runs/*")
+        run = read_recorded(folder)
+        trial = next(one for one in run.parts["acceptance"] if one.result.claimed and one.result.truth)
+        with run.store as store:
+            episode = store.read(trial.episode_id)
+        heading = f"{episode.info.variant} in cell {episode.info.cell}: test, trial {trial.number} of 8"
+        picture = TrialPainter(run.setting, episode, trial.result, heading).picture(episode.steps, ended=True)
+    small = cv2.resize(picture[:, :, ::-1], (960, 540), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(path), small, [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
 def draw_cell(path: Path) -> None:

@@ -73,6 +73,10 @@ COMMANDS = {
         "skillcore.cli.report:report_command",
         "Make the report of a run anew: one page to look at, print or send.",
     ),
+    "video": LazyCommand(
+        "skillcore.cli.video:video_command",
+        "Make the summary film of a run, or a video of some of its trials.",
+    ),
     "collect": LazyCommand(
         "skillcore.cli.pretrain:collect_command",
         "Collect labelled episodes with the scripted collector, which knows the truth. Needs a simulated cell.",

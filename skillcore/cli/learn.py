@@ -23,6 +23,7 @@ from skillcore.cli.options import (
     say_where,
     taught_at,
 )
+from skillcore.cli.recordings import Rerun, Video
 
 if TYPE_CHECKING:
     from skillcore.learning.job import Outcome, Plan
@@ -41,19 +42,24 @@ def learn_command(
     acceptance: Annotated[int, typer.Option(min=1, max=10000, help="Trials of the test after practice.")] = 100,
     gate: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of acceptance trials that must succeed.")] = 0.9,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the last unfinished run of this kind.")] = False,
+    video: Video = False,
+    rerun: Rerun = False,
 ) -> None:
     """Learn a connector on the job: test, practise, test again, and keep what was learned.
 
     Exit code 0: it passes its gate; 1: it does not; 2: bad input; 3: a device fault.
     """
     from skillcore.cli.output import console, print_note
+    from skillcore.cli.recordings import check_recorders, record
     from skillcore.cli.report import report_of
     from skillcore.home import folder
     from skillcore.learning.bundles import PRETRAINED, about, find_bundle
-    from skillcore.learning.job import Plan, circumstances, learn
+    from skillcore.learning.job import Plan, Together, circumstances, learn
     from skillcore.learning.runs import new_run, unfinished_run
     from skillcore.reports.console import LiveConsole
+    from skillcore.reports.tensorboard import EventWriter
 
+    check_recorders(video=video, rerun=rerun)
     skill, registry = load_skill(skill_name)
     check_scenario(skill, scenario)
     variant = skill.variant(connector)
@@ -82,7 +88,7 @@ def learn_command(
     typer.echo(f"{skill.name}: {variant.title} ({variant.name}) on cell {loaded.name}, seed {seed}, on {chosen}")
     typer.echo(f"bundle: {found.folder} ({about(found.card)})")
     typer.echo("practice is rewarded by the reward model alone; what really happened is shown beside it")
-    with LiveConsole(console(), f"learning {variant.name}") as live:
+    with EventWriter(run) as events, LiveConsole(console(), f"learning {variant.name}") as live:
         outcome = learn(
             skill,
             variant,
@@ -93,11 +99,12 @@ def learn_command(
             bundles=folder("bundles"),
             seed=seed,
             command=" ".join(["skill", *sys.argv[1:]]),
-            watcher=live,
+            watcher=Together(live, events),
         )
     for line in summary(outcome, plan, found.card.reward):
         typer.echo(line)
-    say_where(run, report=report_of(run), bundle=outcome.bundle)
+    recordings = record(run, events, video=video, rerun=rerun)
+    say_where(run, report=report_of(run), **recordings, bundle=outcome.bundle)
     if outcome.accepted:
         typer.echo(f"next:   skill run {skill.name} --connector {connector} --cell {cell}")
         return

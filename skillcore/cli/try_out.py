@@ -23,6 +23,7 @@ from skillcore.cli.options import (
     say_where,
     taught_at,
 )
+from skillcore.cli.recordings import Rerun, Video
 
 if TYPE_CHECKING:
     from skillcore.cell_config import LoadedCell
@@ -67,20 +68,26 @@ def eval_command(
     scenario: Scenario = "I",
     trials: Annotated[int, typer.Option(min=1, max=10000, help="How many.")] = 100,
     gate: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share that must succeed for exit code 0.")] = 0.9,
+    video: Video = False,
+    rerun: Rerun = False,
 ) -> None:
     """Test a bundle on a connector, policy and reward model judged separately. Learns nothing."""
     from skillcore.cell import open_cell
     from skillcore.cli.output import console
+    from skillcore.cli.recordings import check_recorders, record
     from skillcore.cli.report import report_of
     from skillcore.episodes import EpisodeStore
-    from skillcore.learning.job import Plan, make_task, measure_policy, template_of
+    from skillcore.learning.job import Plan, Together, make_task, measure_policy, template_of
     from skillcore.learning.runs import RESULTS
     from skillcore.reports.console import LiveConsole
+    from skillcore.reports.tensorboard import EventWriter
     from skillcore.storage import write_json_durably
 
+    check_recorders(video=video, rerun=rerun)
     skill, variant, loaded, found, run = _prepared("eval", skill_name, connector, cell, seed, device, bundle, scenario)
     plan = Plan(scenario=scenario, acceptance=trials, gate=gate)
     with (
+        EventWriter(run) as events,
         LiveConsole(console(), f"testing {variant.name}") as live,
         open_cell(loaded) as opened,
         EpisodeStore(run / "episodes") as store,
@@ -94,14 +101,14 @@ def eval_command(
             trials=trials,
             seed=seed,
             store=store,
-            watcher=live,
+            watcher=Together(live, events),
             reflex=partial(skill.reflex, opened),
         )
     write_json_durably(run / RESULTS, {"acceptance": result.as_json(), "gate": gate, "scenario": scenario})
     typer.echo(f"success                  {result.success}")
     typer.echo(f"success not seen         {result.false_negatives}")
     typer.echo(f"failure taken for one    {result.false_positives}")
-    say_where(run, report=report_of(run))
+    say_where(run, report=report_of(run), **record(run, events, video=video, rerun=rerun))
     if result.success.value < gate:
         raise typer.Exit(1)
 
@@ -115,29 +122,36 @@ def run_command(
     bundle: BundleFolder = "",
     scenario: Scenario = "I",
     times: Annotated[int, typer.Option(min=1, max=100000, help="How many insertions.")] = 1,
+    video: Video = False,
+    rerun: Rerun = False,
 ) -> None:
     """Do the job with a trained bundle: insert, and say each time what the reward model thinks of it.
 
     Exit code 0: every insertion succeeded, as far as the reward model sees; 1: one did not.
     """
     from skillcore.cell import open_cell
+    from skillcore.cli.recordings import check_recorders, record
     from skillcore.episodes import EpisodeStore
     from skillcore.learning.evaluate import TrialResult, evaluate
     from skillcore.learning.job import Plan, make_task, template_of
     from skillcore.learning.rollout import PolicyActor
+    from skillcore.reports.tensorboard import EventWriter
 
+    check_recorders(video=video, rerun=rerun)
     skill, variant, loaded, found, run = _prepared("run", skill_name, connector, cell, seed, device, bundle, scenario)
     if found.card.variant != variant.name:
         cure = f"skill learn {skill.name} --connector {connector}"
         typer.echo(f"note: this bundle has not practised {variant.name}: {cure}")
 
     def told(result: TrialResult) -> None:
+        events.trial(result, {})
         word = "inserted" if result.claimed else result.aborted or "not inserted within the steps allowed"
         typer.echo(f"{result.number + 1:4d}: {word} ({result.steps} steps, {result.peak_force_n:.0f} N)")
 
-    with open_cell(loaded) as opened, EpisodeStore(run / "episodes") as store:
+    with EventWriter(run) as events, open_cell(loaded) as opened, EpisodeStore(run / "episodes") as store:
         task = make_task(skill, opened, variant, found.brain, scenario, seed)
         template = template_of(skill, opened, variant, found.brain, Plan(scenario=scenario), "run")
+        events.stage(template.source, times, ())
         result = evaluate(
             task,
             lambda: PolicyActor(found.brain, reflex=skill.reflex(opened)),
@@ -147,6 +161,6 @@ def run_command(
             store=store,
             report=told,
         )
-    say_where(run)
+    say_where(run, **record(run, events, video=video, rerun=rerun))
     if result.claimed.hits < times:
         raise typer.Exit(1)

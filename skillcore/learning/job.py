@@ -80,6 +80,21 @@ class Unwatched:
         """Nothing to do."""
 
 
+class Together:
+    """A `Watcher` that passes on to several what it is told."""
+
+    def __init__(self, *watchers: Watcher) -> None:
+        self._watchers = watchers
+
+    def stage(self, name: str, trials: int, earlier: Sequence[TrialResult], /) -> None:
+        for watcher in self._watchers:
+            watcher.stage(name, trials, earlier)
+
+    def trial(self, result: TrialResult, figures: dict[str, float], /) -> None:
+        for watcher in self._watchers:
+            watcher.trial(result, figures)
+
+
 def check_fit(bundle: Bundle, loaded: LoadedCell, skill: Skill) -> None:
     """Raises BundleError that lists what in a cell does not fit what a bundle was trained for."""
     card, config = bundle.card, loaded.config
@@ -109,9 +124,11 @@ def control_of(loaded: LoadedCell) -> dict[str, float]:
 def circumstances(skill: Skill, variant: Variant, loaded: LoadedCell) -> dict[str, Any]:
     """What a run notes of what it was done with, for who looks at it when the cell's file may have changed."""
     seat = skill.seat(variant)
-    safety = loaded.config.safety
+    safety, control = loaded.config.safety, loaded.config.control
     return {
         "title": variant.title,
+        "cameras": list(loaded.config.cameras),
+        "control": {"step_m": control.step_m, "turn_step_rad": control.turn_step_rad},
         "typed": " ".join(["skill", *sys.argv[1:]]),
         "socket": {
             "from_base": loaded.socket_from_base.as_vector().tolist(),

@@ -6,11 +6,14 @@ import json
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skillcore.errors import InputError
 from skillcore.home import folder
 from skillcore.storage import make_folder_durably, write_json_durably
+
+if TYPE_CHECKING:
+    pass
 
 ABOUT, RESULTS = "run.json", "results.json"
 

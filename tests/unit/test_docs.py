@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TAKES_MINUTES = ("learn", "pretrain", "collect", "eval", "run", "bench", "inspect")
 NEEDS_SOMEBODY = ("teach",)
-NEEDS_A_RUN = ("report",)
+NEEDS_A_RUN = ("report", "video")
+ONLY_PARSED = TAKES_MINUTES + NEEDS_SOMEBODY + NEEDS_A_RUN
 FIRST_COMMAND = "skill learn insertion --connector hdmi"
 MAX_LENGTH = 120
 
@@ -79,7 +80,7 @@ def test_the_commands_of_a_document_run(path: Path, workplace: Path, capsys: pyt
         (workplace / name).write_text(text, encoding="utf-8")
     for command in document.commands:
         # Also with --help a wrong option is an error.
-        arguments = [*command, "--help"] if command[0] in TAKES_MINUTES + NEEDS_SOMEBODY + NEEDS_A_RUN else command
+        arguments = [*command, "--help"] if command[0] in ONLY_PARSED else command
         assert main(arguments) == 0, f"{path.name}: skill {shlex.join(command)}: {capsys.readouterr().err}"
 
 
