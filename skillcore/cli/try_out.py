@@ -117,6 +117,8 @@ def run_command(
     from skillcore.learning.evaluate import TrialResult, evaluate
     from skillcore.learning.job import Plan, make_task, template_of
     from skillcore.learning.rollout import PolicyActor
+    from skillcore.learning.runs import RESULTS
+    from skillcore.storage import write_json_durably
 
     skill, variant, loaded, found, run = _prepared("run", skill_name, connector, cell, seed, device, bundle, scenario)
     if found.card.variant != variant.name:
@@ -139,6 +141,7 @@ def run_command(
             store=store,
             report=told,
         )
+    write_json_durably(run / RESULTS, {"run": result.as_json(), "scenario": scenario})
     say_where(run)
     if result.claimed.hits < times:
         raise typer.Exit(1)
