@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from skillcore.errors import PluginError
 from skillcore.solids import Mating
 from skillcore.types import ArmState, Frame, Intrinsics, Observation, Past, Pose
 
@@ -199,7 +200,7 @@ class Representation(ABC):
     @abstractmethod
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """(batch, views, 3, H, W) float in [0, 1] -> (batch, feature_dim). Deterministic: stochastic codes give their
-        mean."""
+        mean. Of plain torch operations, so that `torch.export` can follow it for a batch of any size."""
 
     @abstractmethod
     def encode_with_penalty(
@@ -225,6 +226,15 @@ class RewardModel(ABC):
     @abstractmethod
     def score(self, observations: Observation, past: Past) -> NDArray[np.float32]:
         """Probability of success (batch,) for a batch of observations and of what came before each of them."""
+
+    @property
+    def scoring_module(self) -> torch.nn.Module:
+        """`score` in torch alone, with the weights of now: images (batch, views, H, W, 3) uint8, pose and wrench
+        (batch, 6), past pose and past wrench (batch, PAST, 6), all float32 -> probability of success (batch,).
+
+        Optional: it is what `skill export` exports. Raises PluginError where a reward model offers none, as this does.
+        """
+        raise no_module(self, "reward model", "scoring_module")
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -253,6 +263,15 @@ class Learner(ABC):
     def act(self, features: NDArray[np.float32], *, explore: np.random.Generator | None) -> NDArray[np.float32]:
         """An action (4,) in [-1, 1] for the features (feature_dim,) of one observation; greedy without `explore`."""
 
+    @property
+    def policy_module(self) -> torch.nn.Module:
+        """The greedy policy in torch alone, with the weights of now: features (batch, feature_dim) -> actions
+        (batch, 4). `act` clips them to [-1, 1].
+
+        Optional: it is what `skill export` exports. Raises PluginError where a learner offers none, as this does.
+        """
+        raise no_module(self, "learner", "policy_module")
+
     @abstractmethod
     def learn(self, online: Transitions, *, rng: np.random.Generator, steps: int) -> Mapping[str, float]:
         """What is learned after a trial of `steps` steps, from all transitions met so far.
@@ -271,3 +290,12 @@ class Learner(ABC):
     @abstractmethod
     def load(self, folder: Path) -> None:
         """Reads what `save` wrote. Raises BundleError if it does not fit."""
+
+
+def no_module(part: object, kind: str, name: str) -> PluginError:
+    """The error of a part that offers no torch module."""
+    made = f"{type(part).__module__}.{type(part).__qualname__}"
+    return PluginError(
+        f"the {kind} {made} offers no {name}, so that nothing outside of skillcore can run it",
+        cure=f"have its author add the property {name} (docs/plugins.md), or use another {kind}",
+    )

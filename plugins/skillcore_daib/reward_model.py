@@ -10,6 +10,7 @@ them is to be trusted on a connector that was never seen is found on connectors 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,12 @@ from torch.nn import functional
 
 from skillcore.episodes import ReplayCache
 from skillcore.interfaces import Representation, RewardModel
-from skillcore.learning.images import as_input
+from skillcore.learning.images import as_input, scaled
 from skillcore.learning.training import Progress, Schedule, domains_of, train_on_images
 from skillcore.learning.weights import load_module, save_tensors
 from skillcore.types import Observation, Past
 from skillcore_daib.options import RewardModelOptions
-from skillcore_daib.touch import TouchClassifier, touch_inputs, train_touch
+from skillcore_daib.touch import TouchClassifier, TouchInputs, touch_inputs, train_touch
 
 NEAR_M = 0.004
 """Closer than this to success, a failure is a near miss."""
@@ -53,6 +54,44 @@ class _Trust(nn.Module):
 
     def forward(self, logits: torch.Tensor) -> torch.Tensor:
         return logits @ functional.softplus(self.trust) + self.offset
+
+
+class _Scoring(nn.Module):
+    """See `RewardModel.scoring_module`. feeling: touch and trust, or None by sight alone."""
+
+    def __init__(
+        self, representations: list[Representation], members: list[_Sight], feeling: nn.ModuleDict | None
+    ) -> None:
+        super().__init__()
+        self._representations = representations
+        self.members = nn.ModuleList(members)
+        self.inputs = TouchInputs() if feeling is not None else None
+        self.feeling = feeling
+
+    def forward(
+        self,
+        images: torch.Tensor,
+        pose: torch.Tensor,
+        wrench: torch.Tensor,
+        past_pose: torch.Tensor,
+        past_wrench: torch.Tensor,
+    ) -> torch.Tensor:
+        logits = _doubtful(self._representations, self.members, scaled(images))
+        if self.feeling is not None and self.inputs is not None:
+            touched = self.feeling["touch"](self.inputs(pose, wrench, past_pose, past_wrench))
+            logits = self.feeling["trust"](torch.stack([logits, touched], dim=1))
+        return torch.sigmoid(logits)
+
+
+def _doubtful(
+    representations: Sequence[Representation], members: Iterable[nn.Module], seen: torch.Tensor
+) -> torch.Tensor:
+    """(batch,) the logits of the most doubtful member."""
+    logits = [
+        member.head(representation.encode(seen)).squeeze(1)  # type: ignore[operator]
+        for representation, member in zip(representations, members, strict=True)
+    ]
+    return torch.stack(logits).amin(0)
 
 
 class DaibRewardModel(RewardModel):
@@ -170,13 +209,12 @@ class DaibRewardModel(RewardModel):
         return torch.stack([self._sight(images), touched], dim=1)
 
     def _sight(self, images: NDArray[np.uint8]) -> torch.Tensor:
-        """(batch,) the logits of the most doubtful member."""
-        seen = as_input(images, self._device)
-        logits = [
-            member.head(representation.encode(seen)).squeeze(1)
-            for representation, member in zip(self._representations, self._members, strict=True)
-        ]
-        return torch.stack(logits).amin(0)
+        return _doubtful(self._representations, self._members, as_input(images, self._device))
+
+    @property
+    def scoring_module(self) -> nn.Module:
+        feeling = self._feeling if self._options.touch else None
+        return _Scoring(self._representations, self._members, feeling).to(self._device).eval()
 
     def save(self, folder: Path) -> None:
         for number, member in enumerate(self._members):

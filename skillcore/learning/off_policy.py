@@ -98,6 +98,10 @@ class OffPolicyLearner(Learner):
             action = action + self._common.noise * explore.standard_normal(ACTION_DIM)
         return np.asarray(np.clip(action, -1.0, 1.0), dtype=np.float32)
 
+    @property
+    def policy_module(self) -> nn.Module:
+        return self._policy
+
     def learn(self, online: Transitions, *, rng: np.random.Generator, steps: int) -> Mapping[str, float]:
         figures: dict[str, torch.Tensor] = {}
         for number in range(steps * self._common.updates_per_step):
