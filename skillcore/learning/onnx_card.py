@@ -13,6 +13,7 @@ from skillcore.types import PAST
 
 CARD, POLICY, REWARD_MODEL = "card.json", "policy.onnx", "reward_model.onnx"
 BATCH = "batch"
+POSE_UNIT, WRENCH_UNIT = "m, m, m, rad, rad, rad", "N, N, N, Nm, Nm, Nm"
 
 
 class Port(StrictModel):
@@ -93,27 +94,15 @@ def policy_model(card: Card, opset: int, sha256: str) -> Model:
 def reward_model_model(card: Card, opset: int, sha256: str) -> Model:
     """The reward model's file."""
     past = f"of the {PAST} frames before, the latest first; where there were not so many, the earliest is repeated"
-    inputs = (
-        *_now(card),
-        Port(
-            name="past_pose",
-            dtype="float32",
-            shape=(BATCH, PAST, 6),
-            unit="m, m, m, rad, rad, rad",
-            meaning=f"pose {past}",
-        ),
-        Port(
-            name="past_wrench",
-            dtype="float32",
-            shape=(BATCH, PAST, 6),
-            unit="N, N, N, Nm, Nm, Nm",
-            meaning=f"wrench {past}",
-        ),
-    )
+    shape = (BATCH, PAST, 6)
+    pose = Port(name="past_pose", dtype="float32", shape=shape, unit=POSE_UNIT, meaning=f"pose {past}")
+    wrench = Port(name="past_wrench", dtype="float32", shape=shape, unit=WRENCH_UNIT, meaning=f"wrench {past}")
     probability = Port(
         name="probability", dtype="float32", shape=(BATCH,), unit="1", meaning="of success, in [0, 1]; see `reward`"
     )
-    return Model(file=REWARD_MODEL, sha256=sha256, opset=opset, inputs=inputs, outputs=(probability,))
+    return Model(
+        file=REWARD_MODEL, sha256=sha256, opset=opset, inputs=(*_now(card), pose, wrench), outputs=(probability,)
+    )
 
 
 def _now(card: Card) -> tuple[Port, ...]:
@@ -130,14 +119,14 @@ def _now(card: Card) -> tuple[Port, ...]:
             name="pose",
             dtype="float32",
             shape=(BATCH, 6),
-            unit="m, m, m, rad, rad, rad",
+            unit=POSE_UNIT,
             meaning="pose of the TCP seen from its pose at the start of the attempt: position, rotation vector",
         ),
         Port(
             name="wrench",
             dtype="float32",
             shape=(BATCH, 6),
-            unit="N, N, N, Nm, Nm, Nm",
+            unit=WRENCH_UNIT,
             meaning="force and torque on the tool, in the tool's frame at the TCP, zeroed at the start of the attempt",
         ),
     )
@@ -152,15 +141,16 @@ def description_of(card: Card, rule: Rule, max_steps: int) -> tuple[str, ...]:
         "How to run an attempt:",
         "1. Bring the tool above the goal, wait until it is still, zero the wrench, and remember the pose of the TCP.",
         f"2. Observe: images, pose and wrench as `policy.inputs` says{f', {rate:g} times a second' if rate else ''}.",
-        f"3. Ask {REWARD_MODEL} with the observation and the {rule.past} before it. The attempt has succeeded when the"
-        f" probability is above {rule.threshold:.6g} now, and was so in {rule.agreement} of the last {rule.window} frames.",
-        f"4. If not, ask {POLICY} for an action, keep to the limits of the cell, command the displacement, and go on at 2.",
-        f"   An attempt has {max_steps} steps at most.",
+        f"3. Ask {REWARD_MODEL} with the observation and the {rule.past} before it. The attempt has succeeded when"
+        f" the probability is above {rule.threshold:.6g} now, and was so in {rule.agreement} of the last {rule.window}"
+        " frames.",
+        f"4. If not, ask {POLICY} for an action, keep to the cell's limits, command the displacement, go on at 2. An"
+        f" attempt has {max_steps} steps at most.",
         "What is not in these files, and must be done by who runs them:",
-        "- The guard: limits on workspace, speed and force, and the stop above the hard limit. It is no safety function.",
-        "- The reflex of the skill, which in skillcore has the last word on every action of the policy (it goes sideways"
-        " before down, and feels around where it is stuck). Success that was measured was measured with it; without it"
-        " expect less.",
+        "- The guard: limits on workspace, speed and force, and the stop above the hard limit. It is no safety"
+        " function.",
+        "- The reflex of the skill, which in skillcore has the last word on every action of the policy. Success was"
+        " measured with it; without it expect less.",
         "- The reset between attempts, and the check that an attempt does not begin seated.",
         "`check` says on how many recorded frames the files were compared with the originals, and how far they differ.",
         "`bundle` is the card of the bundle that was exported, with what it was trained on and how good it is.",

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib.util
+import itertools
 import logging
 import secrets
 import shutil
@@ -258,8 +259,7 @@ def _answers(path: Path, samples: Samples, *, past: bool) -> NDArray[np.float32]
     sizes = [1, *range(1, len(samples), TOGETHER), len(samples)]
     bounds = sorted({0, *sizes})
     parts = [
-        session.run(None, samples.inputs(slice(low, high), past=past))[0]
-        for low, high in zip(bounds[:-1], bounds[1:], strict=True)
+        session.run(None, samples.inputs(slice(low, high), past=past))[0] for low, high in itertools.pairwise(bounds)
     ]
     return np.concatenate(parts)
 
