@@ -43,6 +43,9 @@ class TouchInputs(nn.Module):
     """`touch_inputs` in torch: pose, wrench (batch, 6), past pose and past wrench (batch, PAST, 6) -> (batch,
     TOUCH_DIM)."""
 
+    wrench_scale: torch.Tensor
+    motion_scale: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("wrench_scale", torch.from_numpy(WRENCH_SCALE))

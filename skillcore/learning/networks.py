@@ -19,6 +19,8 @@ from skillcore.learning.recipe import Brain
 class Proprioception(nn.Module):
     """`perception.proprioception`: pose (batch, 6) and wrench (batch, 6) -> (batch, 10)."""
 
+    wrench_scale: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("wrench_scale", torch.from_numpy(WRENCH_SCALE))
