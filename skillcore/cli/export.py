@@ -62,7 +62,8 @@ def export_command(
     found, _ = open_bundle(skill, registry, wanted=bundle, variant=variant, device="cpu")
     if found.card.skill != skill.name:
         raise InputError(f"{found.folder}: is for the skill {found.card.skill!r}", cure="choose another with --bundle")
-    typer.echo(f"bundle: {found.folder} ({about(found.card)})")
+    typer.echo(f"bundle: {found.folder}")
+    typer.echo(f"        {about(found.card)}")
     if found.card.variant != variant.name:
         cure = f"skill learn {skill.name} --connector {connector}"
         typer.echo(f"note: this bundle has not practised {variant.name}: {cure}")

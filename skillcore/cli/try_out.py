@@ -46,7 +46,8 @@ def _prepared(
     check_fit(found, loaded, skill)
     settings = {"cell": str(loaded.file), "seed": seed, "bundle": str(found.folder), "taught": taught_at(loaded)}
     run = new_run(command, skill.name, variant.name, settings)
-    typer.echo(f"bundle: {found.folder} ({about(found.card)})")
+    typer.echo(f"bundle: {found.folder}")
+    typer.echo(f"        {about(found.card)}")
     return skill, variant, loaded, found, run
 
 

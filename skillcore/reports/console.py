@@ -80,8 +80,8 @@ class LiveConsole:
         self._began, self._first = time.monotonic(), len(earlier)
         self._told = self._began
         if self._live is None and trials:
-            gone = f", {len(earlier)} of them finished earlier" if earlier else ""
-            self._print(f"{name}: up to {trials} trials{gone}")
+            gone = [f"{len(earlier)} of them finished earlier"] if earlier else []
+            self._print(*self._folded(f"{name}: up to {trials} trials", gone))
             self._headed = False
 
     def trial(self, result: TrialResult, figures: dict[str, float], /) -> None:
