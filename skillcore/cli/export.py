@@ -46,9 +46,9 @@ def export_command(
     ] = "sim",
     seed: Seed = 0,
 ) -> None:
-    """Export policy and reward model, after comparing their outputs with the originals' on recorded observations.
+    """Export policy and reward model as ONNX, compared with the originals on recorded observations.
 
-    The exported files' outputs agree within 1e-4, or nothing is written. Needs the extra `onnx`.
+    Their outputs agree within 1e-4, or nothing is written. Needs the extra `onnx`.
     """
     from skillcore.errors import InputError
     from skillcore.learning.bundles import about

@@ -9,7 +9,6 @@ from typing import Any
 from skillcore.learning.comparison import Mean, MeanDifference, RateDifference
 from skillcore.learning.evaluate import Evaluation, Rate
 from skillcore.learning.past_runs import PastRun
-from skillcore.learning.practice import checks_of
 
 NO_RATE = Rate(0, 0)
 NOT_SETTINGS = ("began", "command", "skill", "connector")
@@ -131,6 +130,8 @@ class _Side:
         if found is None:
             return NO_RATE
         if path[1:]:
+            from skillcore.learning.practice import checks_of  # brings torch along
+
             found = checks_of(found.trials)
         rate: Rate = getattr(found, figure)
         return rate
