@@ -201,8 +201,9 @@ class MeanDifference:
         error = math.sqrt(sum(parts))
         if error == 0.0:
             return (self.value, self.value)
-        weighed = sum(part**2 / (one.count - 1) for part, one in zip(parts, (self.first, self.second), strict=True))
-        half = t_95(max(1, math.floor(sum(parts) ** 2 / weighed + 1e-9))) * error
+        shares = [part / sum(parts) for part in parts]
+        weighed = sum(share**2 / (one.count - 1) for share, one in zip(shares, (self.first, self.second), strict=True))
+        half = t_95(max(1, math.floor(1.0 / weighed + 1e-9))) * error
         return (self.value - half, self.value + half)
 
     @property

@@ -93,7 +93,7 @@ def policy_model(card: Card, opset: int, sha256: str) -> Model:
 
 def reward_model_model(card: Card, opset: int, sha256: str) -> Model:
     """The reward model's file."""
-    past = f"of the {PAST} frames before, the latest first; where there were not so many, the earliest is repeated"
+    past = f"of the {PAST} frames before, the latest first; the first frame stands in where there were not so many"
     shape = (BATCH, PAST, 6)
     pose = Port(name="past_pose", dtype="float32", shape=shape, unit=POSE_UNIT, meaning=f"pose {past}")
     wrench = Port(name="past_wrench", dtype="float32", shape=shape, unit=WRENCH_UNIT, meaning=f"wrench {past}")
@@ -113,7 +113,7 @@ def _now(card: Card) -> tuple[Port, ...]:
             dtype="uint8",
             shape=(BATCH, card.views, card.size_px, card.size_px, 3),
             unit="0 to 255",
-            meaning="RGB of the wrist cameras, in the order of the cell file, squared and sized as `views` there says",
+            meaning="RGB; the middle square of each wrist camera's image, resized; in the order of the cell file",
         ),
         Port(
             name="pose",

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from skillcore.learning.comparison import Mean, MeanDifference, RateDifference, mid_p, t_95, trials_to_tell
@@ -205,6 +205,7 @@ def test_welchs_interval() -> None:
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30), st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30))
+@example([0.0, 0.0], [0.0, 2.5e-126])
 def test_means_turn_round_with_their_sides(first: list[float], second: list[float]) -> None:
     there = MeanDifference(Mean.of(first), Mean.of(second))
     back = MeanDifference(Mean.of(second), Mean.of(first))
