@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from skillcore.cli.output import printable
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -120,8 +122,8 @@ def compare_runs(first: FirstRun, second: SecondRun, as_json: AsJson = False) ->
         return
     for letter, one in zip("AB", runs, strict=True):
         told = " ".join(filter(None, (one.setting("command"), one.setting("variant"), "on", one.cell)))
-        typer.echo(_printable(f"{letter}  {one.name}"))
-        typer.echo(_printable(f"   {told}, seed {one.setting('seed')}, {one.state}"))
+        typer.echo(printable(f"{letter}  {one.name}"))
+        typer.echo(printable(f"   {told}, seed {one.setting('seed')}, {one.state}"))
         typer.echo(f"   trials: {_trials_of(found, letter)}")
     typer.echo("")
     if found.shares or found.measures:
@@ -131,7 +133,7 @@ def compare_runs(first: FirstRun, second: SecondRun, as_json: AsJson = False) ->
         typer.echo(line)
     typer.echo("")
     for line in _differing(found):
-        typer.echo(_printable(line))
+        typer.echo(printable(line))
 
 
 # --- list --------------------------------------------------------------------------------------------------------
@@ -164,7 +166,7 @@ def _table(runs: Sequence[PastRun]) -> Table:
             "-" if age is None else age_in_words(age),
         )
         style = colours[run.state]
-        table.add_row(*(Text(_printable(cell), style=style if cell == run.state else "") for cell in cells))
+        table.add_row(*(Text(printable(cell), style=style if cell == run.state else "") for cell in cells))
     return table
 
 
@@ -227,7 +229,7 @@ def _described(run: PastRun) -> Iterator[str]:
     verdict = {True: ", accepted", False: ", not accepted", None: ""}[run.accepted]
     yield f"  {run.state}{verdict}"
     for damage in filter(None, run.damage.split("; ")):
-        yield _printable(f"  {damage}")
+        yield printable(f"  {damage}")
     yield f"  {run.folder}"
     yield from ("", "Settings")
     yield from _lines(run.about)
@@ -249,7 +251,7 @@ def _described(run: PastRun) -> Iterator[str]:
             yield f"  {source:<{LABEL}}{len(trials.trials)} saved, {trials.success.hits} succeeded, peak {peak:.0f} N"
     if run.state == "unfinished" and run.setting("command") == "learn":
         again = f"skill learn {run.setting('skill')} --connector {run.setting('connector') or run.setting('variant')}"
-        yield from ("", _printable(f"next:   {again} --resume, with the settings above"))
+        yield from ("", printable(f"next:   {again} --resume, with the settings above"))
 
 
 def _lines(values: Mapping[str, Any], depth: int = 1) -> Iterator[str]:
@@ -269,7 +271,7 @@ def _lines(values: Mapping[str, Any], depth: int = 1) -> Iterator[str]:
             yield label.rstrip()
             yield from _lines(value, depth + 1)
         else:
-            yield _printable(label + _plain(name, value))
+            yield printable(label + _plain(name, value))
 
 
 def _plain(name: str, value: Any) -> str:
@@ -429,8 +431,3 @@ def _differing(found: RunComparison) -> Iterator[str]:
 
 def _percent(rate: Rate | None) -> str:
     return f"{rate.value:.0%}" if rate is not None and rate.trials else "-"
-
-
-def _printable(text: str) -> str:
-    """Text from a file that anybody may have written, without what would steer the terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -46,7 +46,7 @@ from skillcore.learning.onnx_card import (
 )
 from skillcore.learning.recipe import Brain
 from skillcore.learning.rewarding import batch_of_one, past_of
-from skillcore.storage import make_folder_durably, sha256_of, write_durably
+from skillcore.storage import flush_folder, make_folder_durably, sha256_of, storage_faults, write_durably
 from skillcore.types import PAST, Episode, Past
 
 TOLERANCE = 1e-4
@@ -143,7 +143,9 @@ def export_onnx(bundle: Bundle, samples: Samples, out: Path, *, max_steps: int, 
             description=description_of(bundle.card, rule, max_steps),
         )
         write_durably(aside / CARD, card.model_dump_json(by_alias=True, indent=2).encode())
-        aside.rename(out)
+        with storage_faults("write", out):
+            aside.rename(out)
+        flush_folder(out.parent)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise

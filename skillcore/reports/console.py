@@ -152,7 +152,7 @@ class LiveConsole:
         if len(every.trials) > len(last.trials):
             parts.append(f"{every.success.value:.0%} of all")
         if checks := self._checks():
-            parts.append(f"without noise {checks[0]} of the last {checks[1]}")
+            parts.append(f"{checks[0]} of the last {checks[1]} without noise")
         parts += [f"reward model: {judgement(every)}", f"peak force {_peak_n(self._results):.0f} N"]
         clamps = _clamps(self._results)
         return [*parts, f"{clamps} clamps"] if clamps else parts
