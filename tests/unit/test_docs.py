@@ -20,7 +20,7 @@ from skillcore_insertion.library import load_connector
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-TAKES_MINUTES = ("learn", "pretrain", "collect", "eval", "run", "bench")
+TAKES_MINUTES = ("learn", "pretrain", "collect", "eval", "run", "bench", "export")
 NEEDS_SOMEBODY = ("teach",)
 FIRST_COMMAND = "skill learn insertion --connector hdmi"
 MAX_LENGTH = 120
