@@ -6,7 +6,8 @@ SkillcoreError
 │   ├── UnknownNameError     2  a name that nothing answers to; carries the nearest valid names
 │   ├── PluginError          2  a plugin that cannot be imported, raises in a hook, or collides with another
 │   ├── BundleError          2  a bundle that is missing, damaged or made for something else
-│   └── EpisodeError         2  an episode or dataset that is missing, damaged or of another form
+│   ├── EpisodeError         2  an episode or dataset that is missing, damaged or of another form
+│   └── ExportError          2  a bundle that cannot be exported, or not so that the export does the same
 ├── StorageError             3  the disk is full, read-only or failing
 └── DeviceError              3  an arm, a camera or a simulation does not do what it promised
     ├── CellBusyError        3  another process holds the cell
@@ -87,6 +88,10 @@ class BundleError(InputError):
 
 class EpisodeError(InputError):
     """An episode or dataset that is missing, damaged or of another form."""
+
+
+class ExportError(InputError):
+    """A bundle that cannot be exported, or not so that the export does the same."""
 
 
 class StorageError(SkillcoreError):

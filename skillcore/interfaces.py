@@ -218,7 +218,7 @@ class Representation(ABC):
     @abstractmethod
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """(batch, views, 3, H, W) float in [0, 1] -> (batch, feature_dim). Deterministic: stochastic codes give their
-        mean."""
+        mean. Of plain torch operations, so that `torch.export` can follow it for a batch of any size."""
 
     @abstractmethod
     def encode_with_penalty(
@@ -272,6 +272,15 @@ class RewardModel(ABC):
         """What it makes of images alone, for `skill inspect`; None where there is no such part."""
         return None
 
+    @property
+    def scoring_module(self) -> torch.nn.Module:
+        """`score` in torch alone, with the weights of now: images (batch, views, H, W, 3) uint8, pose and wrench
+        (batch, 6), past pose and past wrench (batch, PAST, 6), all float32 -> probability of success (batch,).
+
+        Optional: it is what `skill export` exports. Raises PluginError where a reward model offers none, as this does.
+        """
+        raise no_module(self, "reward model", "scoring_module")
+
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Writes safetensors and JSON, and nothing else, into an existing folder."""
@@ -304,7 +313,8 @@ class Learner(ABC):
         """The greedy policy in torch alone, with the weights of now: features (batch, feature_dim) -> actions
         (batch, 4). `act` clips them to [-1, 1].
 
-        Optional: it is what `skill inspect` explains. Raises PluginError where a learner offers none, as this does.
+        Optional: it is what `skill inspect` explains and `skill export` exports. Raises PluginError where a learner
+        offers none, as this does.
         """
         raise no_module(self, "learner", "policy_module")
 

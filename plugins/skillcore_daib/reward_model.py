@@ -22,12 +22,12 @@ from torch.nn import functional
 
 from skillcore.episodes import ReplayCache
 from skillcore.interfaces import Representation, RewardModel, Sight
-from skillcore.learning.images import as_input
+from skillcore.learning.images import as_input, scaled
 from skillcore.learning.training import Progress, Schedule, domains_of, train_on_images
 from skillcore.learning.weights import load_module, save_tensors
 from skillcore.types import Observation, Past
 from skillcore_daib.options import RewardModelOptions
-from skillcore_daib.touch import TouchClassifier, touch_inputs, train_touch
+from skillcore_daib.touch import TouchClassifier, TouchInputs, touch_inputs, train_touch
 
 NEAR_M = 0.004
 """Closer than this to success, a failure is a near miss."""
@@ -55,6 +55,33 @@ class _Trust(nn.Module):
 
     def forward(self, logits: torch.Tensor) -> torch.Tensor:
         return logits @ functional.softplus(self.trust) + self.offset
+
+
+class _Scoring(nn.Module):
+    """See `RewardModel.scoring_module`. feeling: touch and trust, or None by sight alone."""
+
+    def __init__(
+        self, representations: list[Representation], members: list[_Sight], feeling: nn.ModuleDict | None
+    ) -> None:
+        super().__init__()
+        self._representations = representations
+        self.members = nn.ModuleList(members)
+        self.inputs = TouchInputs() if feeling is not None else None
+        self.feeling = feeling
+
+    def forward(
+        self,
+        images: torch.Tensor,
+        pose: torch.Tensor,
+        wrench: torch.Tensor,
+        past_pose: torch.Tensor,
+        past_wrench: torch.Tensor,
+    ) -> torch.Tensor:
+        logits = _doubtful(self._representations, self.members, scaled(images))
+        if self.feeling is not None and self.inputs is not None:
+            touched = self.feeling["touch"](self.inputs(pose, wrench, past_pose, past_wrench))
+            logits = self.feeling["trust"](torch.stack([logits, touched], dim=1))
+        return torch.sigmoid(logits)
 
 
 def _doubtful(
@@ -188,6 +215,11 @@ class DaibRewardModel(RewardModel):
     @property
     def sight(self) -> Sight:
         return Sight(partial(_doubtful, self._representations, self._members), self._representations)
+
+    @property
+    def scoring_module(self) -> nn.Module:
+        feeling = self._feeling if self._options.touch else None
+        return _Scoring(self._representations, self._members, feeling).to(self._device).eval()
 
     def save(self, folder: Path) -> None:
         for number, member in enumerate(self._members):

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from skillcore.learning.perception import evened_wrench
+from skillcore.learning.perception import WRENCH_SCALE, evened_wrench
 from skillcore.learning.training import Sampler
 from skillcore.types import PAST, Past
 
 MOTION = 4
 WRENCH = 6
 TOUCH_DIM = WRENCH + PAST * (MOTION + WRENCH)
+MOTION_SCALE = np.array([2e3, 2e3, 2e3, 50.0], np.float32)
 HIDDEN = 128
 BATCH = 256
 LEARNING_RATE = 1e-3
@@ -33,9 +34,30 @@ def touch_inputs(pose: NDArray[np.float32], wrench: NDArray[np.float32], past: P
     pose, wrench: (batch, 6). Each number is about as large as the others: distances as asinh(mm / 0.5), turns as
     asinh(50 rad), wrenches as `evened_wrench` has them.
     """
-    moved = (pose[:, np.newaxis] - past["pose"])[:, :, [0, 1, 2, 5]] * np.array([2e3, 2e3, 2e3, 50.0], np.float32)
+    moved = (pose[:, np.newaxis] - past["pose"])[:, :, [0, 1, 2, 5]] * MOTION_SCALE
     before = np.concatenate([np.arcsinh(moved), evened_wrench(past["wrench"])], axis=2)
     return np.concatenate([evened_wrench(wrench), before.reshape(len(pose), -1)], axis=1).astype(np.float32)
+
+
+class TouchInputs(nn.Module):
+    """`touch_inputs` in torch: pose, wrench (batch, 6), past pose and past wrench (batch, PAST, 6) -> (batch,
+    TOUCH_DIM)."""
+
+    wrench_scale: torch.Tensor
+    motion_scale: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("wrench_scale", torch.from_numpy(WRENCH_SCALE))
+        self.register_buffer("motion_scale", torch.from_numpy(MOTION_SCALE))
+
+    def forward(
+        self, pose: torch.Tensor, wrench: torch.Tensor, past_pose: torch.Tensor, past_wrench: torch.Tensor
+    ) -> torch.Tensor:
+        moved = pose.unsqueeze(1) - past_pose
+        moved = torch.cat([moved[:, :, :3], moved[:, :, 5:]], dim=2) * self.motion_scale
+        before = torch.cat([torch.asinh(moved), torch.asinh(past_wrench / self.wrench_scale)], dim=2)
+        return torch.cat([torch.asinh(wrench / self.wrench_scale), before.flatten(1)], dim=1)
 
 
 class TouchClassifier(nn.Module):

@@ -83,6 +83,11 @@ COMMANDS = {
     ),
     "cell": LazyCommand("skillcore.cli.cell:cell_app", "Check a cell; write the schema of cell files."),
     "connectors": LazyCommand("skillcore.cli.connectors:connectors_app", "List the connectors; show and draw one."),
+    "export": LazyCommand(
+        "skillcore.cli.export:export_command",
+        "Export policy and reward model as ONNX, compared with the originals on recorded observations.",
+    ),
+    "runs": LazyCommand("skillcore.cli.runs:runs_app", "List the runs, show one, and compare two."),
     "data": LazyCommand("skillcore.cli.data:data_app", "Look into a folder of episodes, check it, and repair it."),
     "plugins": LazyCommand("skillcore.cli.plugins:plugins_app", "List the parts that are installed."),
 }

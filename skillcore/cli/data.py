@@ -15,6 +15,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from skillcore.cli.output import printable
 from skillcore.storage import in_bytes
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def verify_store(folder: Folder) -> None:
     with _progress("Checking") as progress:
         findings = verify(folder, progress)
     for finding in findings:
-        typer.echo(_printable(str(finding)))
+        typer.echo(printable(str(finding)))
     if findings:
         typer.echo(f"not sound: {len(findings)} findings\n  -> {Layout(folder).repair_command}")
         raise typer.Exit(UNSOUND)
@@ -87,7 +88,7 @@ def repair_store(folder: Folder) -> None:
     with _progress("Repairing") as progress:
         report = repair(folder, progress)
     for line in report.lines:
-        typer.echo(_printable(line))
+        typer.echo(printable(line))
     typer.echo(f"{'done' if report.lines else 'nothing to repair'}: {report.episodes} episodes")
 
 
@@ -101,13 +102,8 @@ def _table(rows: list[EpisodeRow]) -> Table:
         truth = {1: "yes", 0: "no"}.get(row.truth, "-")
         started = row.started_at[:16].replace("T", " ") or "-"
         cells = (row.id, row.variant, row.source, str(row.steps), row.outcome, truth, started)
-        table.add_row(*(Text(_printable(cell)) for cell in cells))
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     return table
-
-
-def _printable(text: str) -> str:
-    """Text from a file that anybody may have written, without what would steer the terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 @contextlib.contextmanager

@@ -86,8 +86,9 @@ def learn_command(
         noted = {**wanted, **circumstances(skill, variant, loaded), "device": chosen}
         run = new_run("learn", skill.name, variant.name, noted)
     typer.echo(f"{skill.name}: {variant.title} ({variant.name}) on cell {loaded.name}, seed {seed}, on {chosen}")
-    typer.echo(f"bundle: {found.folder} ({about(found.card)})")
-    typer.echo("practice is rewarded by the reward model alone; what really happened is shown beside it")
+    typer.echo(f"bundle: {found.folder}")
+    typer.echo(f"        {about(found.card)}")
+    typer.echo("practice is rewarded by the reward model alone; the truth is shown beside it")
     with EventWriter(run) as events, LiveConsole(console(), f"learning {variant.name}") as live:
         outcome = learn(
             skill,
@@ -109,10 +110,12 @@ def learn_command(
         typer.echo(f"next:   skill run {skill.name} --connector {connector} --cell {cell}")
         return
     if outcome.practised and not any(result.claimed for result in outcome.practised):
-        typer.echo("next:   practice could teach nothing: the reward model took no trial for a success. Another bundle")
-        typer.echo(f"        may see more: skill learn {skill.name} --connector {connector} --bundle FOLDER")
+        typer.echo("next:   the reward model took no trial for a success, so practice taught nothing;")
+        typer.echo("        another bundle may see more:")
+        typer.echo(f"        skill learn {skill.name} --connector {connector} --bundle FOLDER")
         raise typer.Exit(1)
-    typer.echo(f"next:   more practice: skill learn {skill.name} --connector {connector} --cell {cell} --trials 400")
+    typer.echo("next:   practise more:")
+    typer.echo(f"        skill learn {skill.name} --connector {connector} --cell {cell} --trials 400")
     raise typer.Exit(1)
 
 

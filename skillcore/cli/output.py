@@ -85,3 +85,8 @@ def training(stage: str) -> Progress:
         typer.echo(f"  {done} of {total}{told}, {left:.0f} s left")
 
     return report
+
+
+def printable(text: str) -> str:
+    """Text from a file that anybody may have written, without what would steer the terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)

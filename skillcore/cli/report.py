@@ -19,14 +19,11 @@ def report_command(
     `learn` and `eval` make it at their end; of a run that is not finished it says how far it is.
     """
     from skillcore.cli.options import say_where
-    from skillcore.home import folder
+    from skillcore.learning.past_runs import find_run
     from skillcore.reports.report import write_report
     from skillcore.reports.run_saliency import explained
 
-    place = Path(run)
-    named = folder("runs") / run
-    if not place.exists() and named.is_dir():
-        place = named
+    place = find_run(run).folder
     say_where(place, report=write_report(place, explain=explained))
 
 

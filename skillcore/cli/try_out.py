@@ -54,7 +54,8 @@ def _prepared(
         "device": chosen,
     }
     run = new_run(command, skill.name, variant.name, {**settings, **circumstances(skill, variant, loaded)})
-    typer.echo(f"bundle: {found.folder} ({about(found.card)})")
+    typer.echo(f"bundle: {found.folder}")
+    typer.echo(f"        {about(found.card)}")
     return skill, variant, loaded, found, run
 
 
@@ -135,7 +136,9 @@ def run_command(
     from skillcore.learning.evaluate import TrialResult, evaluate
     from skillcore.learning.job import Plan, make_task, template_of
     from skillcore.learning.rollout import PolicyActor
+    from skillcore.learning.runs import RESULTS
     from skillcore.reports.tensorboard import EventWriter
+    from skillcore.storage import write_json_durably
 
     check_recorders(video=video, rerun=rerun)
     skill, variant, loaded, found, run = _prepared("run", skill_name, connector, cell, seed, device, bundle, scenario)
@@ -161,6 +164,7 @@ def run_command(
             store=store,
             report=told,
         )
+    write_json_durably(run / RESULTS, {"run": result.as_json(), "scenario": scenario})
     say_where(run, **record(run, events, video=video, rerun=rerun))
     if result.claimed.hits < times:
         raise typer.Exit(1)

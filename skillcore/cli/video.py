@@ -35,12 +35,13 @@ def video_command(
     """
     from skillcore.cli.options import say_where
     from skillcore.cli.recordings import described
+    from skillcore.learning.past_runs import find_run
     from skillcore.reports.film import write_film
     from skillcore.reports.recorded_run import read_recorded
     from skillcore.reports.video import FOLDER, require_video, write_trials
 
     require_video()
-    recorded = read_recorded(_folder_of(run))
+    recorded = read_recorded(find_run(run).folder)
     if out is not None:
         _check_out(out)
     if trials:
@@ -102,16 +103,3 @@ def _check_out(out: Path) -> None:
         raise InputError(f"--out {out}: a video is an MP4 file", cure=f"give it a name like {out.stem or 'film'}.mp4")
     if out.is_dir():
         raise InputError(f"--out {out}: is a folder", cure=f"name a file: {out / 'film.mp4'}")
-
-
-def _folder_of(run: str) -> Path:
-    """A run by its folder or its name. Raises UnknownNameError."""
-    from skillcore.errors import UnknownNameError
-    from skillcore.home import folder
-
-    place, named = Path(run), folder("runs") / run
-    if place.is_dir():
-        return place
-    if named.is_dir():
-        return named
-    raise UnknownNameError("run", run, [path.name for path in folder("runs").iterdir()])

@@ -53,6 +53,11 @@ class WayAdapter:
         self._seen = Hindsight()
         self.active = False
 
+    @property
+    def network(self) -> Perception | None:
+        """The perception that the estimate is taken from; None as long as nothing is changed."""
+        return self._network if self.active else None
+
     @torch.no_grad()
     def corrected(self, features: NDArray[np.float32], images: Image) -> NDArray[np.float32]:
         """Features (n, feature_dim) of images (n, views, H, W, 3) with the adapted estimate of the way."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from skillcore.episodes import EpisodeStore
 from skillcore.learning.intervals import wilson
-from skillcore.learning.rollout import run_episode
-from skillcore.learning.seeds import seed_for
-from skillcore.skill import Actor
-from skillcore.task import Task
-from skillcore.types import Episode, EpisodeInfo
+
+if TYPE_CHECKING:
+    from skillcore.episodes import EpisodeStore
+    from skillcore.skill import Actor
+    from skillcore.task import Task
+    from skillcore.types import Episode, EpisodeInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,11 @@ def evaluate(
     template: what all episodes have in common; its `source` also draws the seeds, so that a test never repeats what
     was practised. done: results of trials that were run already.
     """
+    # Rates are read where nothing is run, and torch takes long to import.
     from dataclasses import replace
+
+    from skillcore.learning.rollout import run_episode
+    from skillcore.learning.seeds import seed_for
 
     results = list(done)
     for number in range(len(results), trials):

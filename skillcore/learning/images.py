@@ -16,7 +16,12 @@ def as_input(images: NDArray[np.uint8], device: torch.device | str = "cpu") -> t
     """
     # Read-only arrays (a cache mapped into memory) cannot be shared with torch; indexing has copied them anyway.
     array = images if images.flags.writeable else images.copy()
-    return torch.from_numpy(array).to(device).float().div_(255.0).permute(0, 1, 4, 2, 3)
+    return scaled(torch.from_numpy(array).to(device))
+
+
+def scaled(images: torch.Tensor) -> torch.Tensor:
+    """The same of a tensor."""
+    return images.float().div_(255.0).permute(0, 1, 4, 2, 3)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ interrupted, resumed and shipped.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +134,13 @@ class RepresentationContract:
             float((alone - together).detach().abs().max()),
         )
 
+    def test_encoding_can_be_exported(self, representation: Representation, images: torch.Tensor) -> None:
+        exported = _exported(_Encoding(representation), images[:2], what="Representation.encode")
+        promised(
+            torch.allclose(exported(images), representation.encode(images), atol=1e-5),
+            "Representation.encode, exported, does what it does here, for a batch of any size",
+        )
+
     def test_the_penalty_is_one_number_that_can_be_learned_from(
         self, representation: Representation, images: torch.Tensor
     ) -> None:
@@ -216,6 +225,18 @@ def _outputs(representation: Representation, images: torch.Tensor) -> dict[str, 
     return found
 
 
+class _Encoding(torch.nn.Module):
+    """`Representation.encode` as a module."""
+
+    def __init__(self, representation: Representation) -> None:
+        super().__init__()
+        self.module = representation.module
+        self._representation = representation
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self._representation.encode(images)
+
+
 class RewardModelContract:
     """Subclass it as `class TestMyRewardModel(RewardModelContract)` and fill in `make_reward_model`."""
 
@@ -265,6 +286,27 @@ class RewardModelContract:
         data = made_up_data(1)
         same = np.array_equal(_scores(trained, data), _scores(other, data))
         promised(bool(same), "RewardModel.load reads what save wrote")
+
+    def test_its_module_scores_alike(self, trained: RewardModel) -> None:
+        """Skipped where none is offered: it is optional."""
+        module = _offered(trained, "scoring_module")
+        data, frames = made_up_data(1), np.arange(7)
+        now, past = data.observations(frames), data.past(frames)
+        arrays = (now["images"], now["pose"], now["wrench"], past["pose"], past["wrench"])
+        inputs = tuple(torch.from_numpy(np.array(one)) for one in arrays)
+        scores = trained.score(now, past)
+        for what, run in (
+            ("RewardModel.scoring_module", module),
+            (
+                "RewardModel.scoring_module, exported,",
+                _exported(module, *(one[:2] for one in inputs), what="RewardModel.scoring_module"),
+            ),
+        ):
+            with torch.no_grad():
+                found = run(*inputs)
+            promised(tuple(found.shape) == (7,), f"{what} returns (batch,)", tuple(found.shape))
+            gap = float(np.abs(found.numpy() - scores).max())
+            promised(gap < 1e-5, f"{what} scores as RewardModel.score does", gap)
 
     def test_missing_files_are_told_of(self, tmp_path: Path) -> None:
         with promised_error(BundleError, "RewardModel.load raises BundleError where its files are missing"):
@@ -371,6 +413,25 @@ class LearnerContract:
         acted = [learner.act(features, explore=None) for learner in (first, second)]
         promised(bool(np.array_equal(acted[0], acted[1])), "Learner.save(resumable=False) keeps what acts")
 
+    def test_its_module_acts_alike(self, tmp_path: Path) -> None:
+        """Skipped where none is offered: it is optional."""
+        first, second = self.make(0), self.make(1)
+        first.learn(made_up_transitions(1), rng=np.random.default_rng(0), steps=3)
+        first.save(tmp_path)
+        second.load(tmp_path)
+        features = 3.0 * made_up_transitions(3).features[:7]
+        inputs = torch.from_numpy(features)
+        for learner in (first, second):
+            module = _offered(learner, "policy_module")
+            acted = np.stack([learner.act(one, explore=None) for one in features])
+            exported = _exported(module, inputs[:2], what="Learner.policy_module")
+            for what, run in (("Learner.policy_module", module), ("Learner.policy_module, exported,", exported)):
+                with torch.no_grad():
+                    found = run(inputs)
+                promised(tuple(found.shape) == (7, 4), f"{what} returns (batch, 4)", tuple(found.shape))
+                gap = float(np.abs(found.numpy().clip(-1.0, 1.0) - acted).max())
+                promised(gap < 1e-5, f"{what} does what the greedy Learner.act does, with the weights of now", gap)
+
     def test_weights_of_another_shape_are_told_of(self, tmp_path: Path) -> None:
         self.make().save(tmp_path)
         with promised_error(BundleError, "Learner.load raises BundleError for weights that do not fit"):
@@ -380,6 +441,35 @@ class LearnerContract:
 def _scores(model: RewardModel, data: ReplayCache) -> NDArray[np.float32]:
     frames = np.arange(data.frames)
     return model.score(data.observations(frames), data.past(frames))
+
+
+def _offered(part: Learner | RewardModel, name: str) -> torch.nn.Module:
+    """A module that a part may offer; skips the test where it does not."""
+    try:
+        module = getattr(part, name)
+    except PluginError as error:
+        pytest.skip(error.what)
+    promised(isinstance(module, torch.nn.Module), f"{name} is a torch.nn.Module", type(module))
+    found: torch.nn.Module = module
+    return found
+
+
+def _exported(module: torch.nn.Module, *inputs: torch.Tensor, what: str) -> Callable[..., torch.Tensor]:
+    """What `torch.export` makes of a module, for batches of any size."""
+    batch = torch.export.Dim("batch", min=1, max=1024)
+    was_training = module.training
+    try:
+        with warnings.catch_warnings():
+            # Torch warns of what it does itself.
+            warnings.simplefilter("ignore")
+            program = torch.export.export(module.eval(), inputs, dynamic_shapes=tuple({0: batch} for _ in inputs))
+    except Exception as error:
+        promised(False, f"{what} is made of plain torch operations that torch.export can follow", error)
+        raise
+    finally:
+        module.train(was_training)
+    run: Callable[..., torch.Tensor] = program.module()
+    return run
 
 
 def _plain_files(folder: Path, method: str) -> None:

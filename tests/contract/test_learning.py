@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from skillcore.errors import PluginError
 from skillcore.interfaces import Learner, Representation, RewardModel
 from skillcore.parts import Context, ViewShape
 from skillcore.plugins import Registry
@@ -187,3 +189,86 @@ class TwoFaced(TestIql):
 def test_a_policy_that_is_not_the_one_that_acts_is_found() -> None:
     with pytest.raises(pytest.fail.Exception, match=r"does what Learner\.act does"):
         TwoFaced().test_the_policy_it_shows_is_the_one_that_acts()
+
+
+class Stale(TestIql):
+    """Offers a module that keeps the weights of before."""
+
+    def make_learner(self, feature_dim: int) -> Learner:
+        learner = super().make_learner(feature_dim)
+        before = copy.deepcopy(learner.policy_module)
+        stale = type("Stale", (type(learner),), {"policy_module": property(lambda self: before)})
+        learner.__class__ = stale
+        return learner
+
+
+def test_a_module_that_acts_otherwise_is_found(tmp_path: Path) -> None:
+    with pytest.raises(pytest.fail.Exception, match=r"what the greedy Learner.act does, with the weights of now"):
+        Stale().test_its_module_acts_alike(tmp_path)
+
+
+class Unfollowed(TestErm):
+    """Encodes in numpy."""
+
+    def make_representation(self, *, views: int, size_px: int, domains: int) -> Representation:
+        made = representation("erm", views=views, size_px=size_px, domains=domains)
+        encode = made.encode
+        made.encode = lambda images: torch.from_numpy(encode(images).detach().numpy())  # type: ignore[method-assign]
+        return made
+
+
+def test_an_encoder_that_cannot_be_exported_is_found() -> None:
+    suite, images = Unfollowed(), torch.zeros((5, 2, 3, 16, 16))
+    broken = suite.make_representation(views=2, size_px=16, domains=3)
+    with pytest.raises(pytest.fail.Exception, match=r"plain torch operations"):
+        suite.test_encoding_can_be_exported(broken, images)
+
+
+def test_a_module_that_scores_otherwise_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = TestDaibRewardModelBySightAlone()
+    model = suite.make()
+    right = model.scoring_module
+
+    class Shifted(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.right = right
+
+        def forward(
+            self,
+            images: torch.Tensor,
+            pose: torch.Tensor,
+            wrench: torch.Tensor,
+            past_pose: torch.Tensor,
+            past_wrench: torch.Tensor,
+        ) -> torch.Tensor:
+            return torch.as_tensor(self.right(images, pose, wrench, past_pose, past_wrench)) + 0.1
+
+    monkeypatch.setattr(type(model), "scoring_module", property(lambda self: Shifted()))
+    with pytest.raises(pytest.fail.Exception, match=r"scores as RewardModel.score does"):
+        suite.test_its_module_scores_alike(model)
+
+
+def test_modules_are_optional_and_their_lack_is_told_by_name() -> None:
+    class Bare(Learner):
+        """Offers no module."""
+
+        pretrain = begin_practice = act = learn = save = load = None  # type: ignore[assignment]
+
+    class BareModel(RewardModel):
+        """Offers no module."""
+
+        fit = score = save = load = None  # type: ignore[assignment]
+
+    for part, name in ((Bare(), "policy_module"), (BareModel(), "scoring_module")):
+        with pytest.raises(PluginError, match=rf"{type(part).__qualname__} offers no {name}") as caught:
+            getattr(part, name)
+        assert name in caught.value.cure
+
+
+def test_all_parts_that_come_along_offer_their_modules() -> None:
+    # The suites skip what is not offered.
+    for learner in (TestIql(), TestRlpd()):
+        assert isinstance(learner.make().policy_module, torch.nn.Module)
+    for model in (TestDaibRewardModel(), TestDaibRewardModelBySightAlone()):
+        assert isinstance(model.make().scoring_module, torch.nn.Module)

@@ -20,7 +20,7 @@ from skillcore_insertion.library import load_connector
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-TAKES_MINUTES = ("learn", "pretrain", "collect", "eval", "run", "bench", "inspect")
+TAKES_MINUTES = ("learn", "pretrain", "collect", "eval", "run", "bench", "inspect", "export")
 NEEDS_SOMEBODY = ("teach",)
 NEEDS_A_RUN = ("report", "video")
 ONLY_PARSED = TAKES_MINUTES + NEEDS_SOMEBODY + NEEDS_A_RUN

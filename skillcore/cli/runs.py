@@ -1,0 +1,433 @@
+"""`skill runs`: what was done on this machine, what came of it, and whether two runs differ."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from skillcore.cli.output import printable
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from skillcore.learning.comparison import Mean, MeanDifference, RateDifference
+    from skillcore.learning.evaluate import Rate
+    from skillcore.learning.past_runs import PastRun
+    from skillcore.learning.run_comparison import RunComparison, Share
+
+runs_app = typer.Typer(name="runs", help="List the runs, show one, and compare two.", no_args_is_help=True)
+
+RunName = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="A run's folder, its name, or a part that no other has.", show_default=False),
+]
+FirstRun = Annotated[str, typer.Argument(metavar="A", help="The run to compare with.", show_default=False)]
+SecondRun = Annotated[str, typer.Argument(metavar="B", help="The run to compare.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, with all that is known.")]
+NAMES = {
+    "zero_shot": "zero-shot test",
+    "practice": "practice",
+    "acceptance": "acceptance test",
+    "success": "success",
+    "claimed": "taken for success",
+    "false_positives": "failure taken for success",
+    "false_negatives": "success not seen",
+    "wrong_claims": "wrong claims, of all",
+    "mean_steps_of_successes": "mean steps of successes",
+    "peak_force_n": "greatest force",
+    "aborted": "ended by a fault",
+    "success_by_25_trials": "success, 25 by 25 trials",
+    "without_noise": "without noise (checks)",
+    "run": "insertions",
+}
+"""What keys of `results.json` are called here."""
+LABEL = 29
+
+
+@runs_app.command("list")
+def list_runs(
+    skill: Annotated[str, typer.Option("--skill", help="Only runs of this skill.")] = "",
+    connector: Annotated[str, typer.Option("--connector", help="Only runs of this connector.")] = "",
+    command: Annotated[str, typer.Option("--command", help="Only runs of this command: learn, eval or run.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=0, help="At most so many, the newest; 0: all.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs of this machine, the newest first."""
+    from skillcore.cli.output import console, print_note
+    from skillcore.errors import suggest
+    from skillcore.home import home
+    from skillcore.learning.past_runs import past_runs
+
+    found = past_runs()
+    for option, wanted, names in (
+        ("--skill", skill, ("skill",)),
+        ("--connector", connector, ("variant", "connector")),
+        ("--command", command, ("command",)),
+    ):
+        if not wanted:
+            continue
+        known = sorted({run.setting(name) for run in found for name in names} - {""})
+        if found and wanted not in known:
+            print_note(f"{option} {wanted}: there is no such run; {suggest(wanted, known)}")
+        found = [run for run in found if wanted in [run.setting(name) for name in names]]
+    shown = found[:limit] if limit else found
+    if as_json:
+        typer.echo(json.dumps([_listed(run) for run in shown], indent=2))
+        return
+    if shown:
+        console().print(_table(shown), soft_wrap=False)
+    typer.echo(f"{len(shown)} of {len(found)} runs in {home() / 'runs'}")
+    if shown:
+        typer.echo(f"next:   skill runs show {shown[0].short}")
+
+
+@runs_app.command("show")
+def show_run(run: RunName, as_json: AsJson = False) -> None:
+    """Show all that a run says of itself and of what came of it."""
+    from skillcore.learning.past_runs import find_run
+
+    found = find_run(run)
+    if as_json:
+        typer.echo(json.dumps(_shown(found), indent=2))
+        return
+    for line in _described(found):
+        typer.echo(line)
+
+
+@runs_app.command("compare")
+def compare_runs(first: FirstRun, second: SecondRun, as_json: AsJson = False) -> None:
+    """Compare two runs, and say whether what differs is a difference or chance.
+
+    Shares and means come with their 95 % intervals, and so does what B has more than A.
+    """
+    from skillcore.cli.output import console
+    from skillcore.errors import InputError
+    from skillcore.learning.past_runs import find_run
+    from skillcore.learning.run_comparison import compared
+
+    runs = [find_run(first), find_run(second)]
+    for one in runs:
+        if one.damage:
+            raise InputError(one.damage, cure="choose another run: skill runs list")
+    if runs[0].folder.resolve() == runs[1].folder.resolve():
+        raise InputError(f"both are the run {runs[0].name}", cure="choose another run: skill runs list")
+    found = compared(runs[0], runs[1])
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), indent=2))
+        return
+    for letter, one in zip("AB", runs, strict=True):
+        told = " ".join(filter(None, (one.setting("command"), one.setting("variant"), "on", one.cell)))
+        typer.echo(printable(f"{letter}  {one.name}"))
+        typer.echo(printable(f"   {told}, seed {one.setting('seed')}, {one.state}"))
+        typer.echo(f"   trials: {_trials_of(found, letter)}")
+    typer.echo("")
+    if found.shares or found.measures:
+        console().print(_comparison_table(found), soft_wrap=False)
+        typer.echo("")
+    for line in verdict(found):
+        typer.echo(line)
+    typer.echo("")
+    for line in _differing(found):
+        typer.echo(printable(line))
+
+
+# --- list --------------------------------------------------------------------------------------------------------
+
+
+def _table(runs: Sequence[PastRun]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for heading in ("run", "command", "connector", "cell", "seed", "state", "trials", "before", "after", "gate", "age"):
+        name = heading in ("connector", "cell")
+        right = heading in ("seed", "trials", "before", "after", "age")
+        table.add_column(heading, justify="right" if right else "left", no_wrap=not name, overflow="fold")
+    colours = {"finished": "", "unfinished": "yellow", "damaged": "red"}
+    now = datetime.now(UTC)
+    for run in runs:
+        age = run.age_s(now)
+        cells = (
+            run.short,
+            run.setting("command") or "-",
+            run.setting("variant") or "-",
+            run.cell or "-",
+            run.setting("seed") or "-",
+            run.state,
+            _counted(run),
+            _percent(run.rate("zero_shot")),
+            _percent(run.rate("acceptance")),
+            {True: "passed", False: "missed", None: "-"}[run.accepted],
+            "-" if age is None else age_in_words(age),
+        )
+        style = colours[run.state]
+        table.add_row(*(Text(printable(cell), style=style if cell == run.state else "") for cell in cells))
+    return table
+
+
+def _counted(run: PastRun) -> str:
+    from skillcore.errors import SkillcoreError
+
+    try:
+        return str(run.trials())
+    except SkillcoreError:
+        # A list tells of every run; what is wrong with the episodes of one, `show` says.
+        return "?"
+
+
+def _listed(run: PastRun) -> dict[str, Any]:
+    """A run as `list --json` has it."""
+    before, after = run.rate("zero_shot"), run.rate("acceptance")
+    counted = _counted(run)
+    return {
+        "name": run.name,
+        "folder": str(run.folder),
+        "state": run.state,
+        **{name: run.about.get(name) for name in ("command", "skill", "variant", "cell", "seed", "began")},
+        "trials": int(counted) if counted.isdecimal() else None,
+        "before": before.as_json() if before else None,
+        "after": after.as_json() if after else None,
+        "accepted": run.accepted,
+        "damage": run.damage,
+    }
+
+
+def age_in_words(seconds: float) -> str:
+    """As 40 s, 12 min, 5 h, 3 d."""
+    for unit, length in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+# --- show --------------------------------------------------------------------------------------------------------
+
+
+def _shown(run: PastRun) -> dict[str, Any]:
+    """A run as `show --json` has it."""
+    return {
+        "name": run.name,
+        "folder": str(run.folder),
+        "state": run.state,
+        "damage": run.damage,
+        "run": dict(run.about),
+        "results": None if run.results is None else dict(run.results),
+    }
+
+
+def _described(run: PastRun) -> Iterator[str]:
+    """A run in lines."""
+    from skillcore.errors import SkillcoreError
+    from skillcore.learning.past_runs import PARTS
+
+    yield run.name
+    verdict = {True: ", accepted", False: ", not accepted", None: ""}[run.accepted]
+    yield f"  {run.state}{verdict}"
+    for damage in filter(None, run.damage.split("; ")):
+        yield printable(f"  {damage}")
+    yield f"  {run.folder}"
+    yield from ("", "Settings")
+    yield from _lines(run.about)
+    if run.results is not None:
+        parts = [part for part in (*PARTS, "run") if part in run.results]
+        yield from ("", "Results")
+        yield from _lines({name: value for name, value in run.results.items() if name not in parts})
+        for part in parts:
+            yield from _lines({part: run.results[part]})
+    try:
+        saved = run.evaluations()
+    except SkillcoreError as error:
+        yield from ("", "Episodes", f"  {error.what}", f"  -> {error.cure}" if error.cure else "")
+        return
+    if saved:
+        yield from ("", "Episodes")
+        for source, trials in saved.items():
+            peak = max(trial.peak_force_n for trial in trials.trials)
+            yield f"  {source:<{LABEL}}{len(trials.trials)} saved, {trials.success.hits} succeeded, peak {peak:.0f} N"
+    if run.state == "unfinished" and run.setting("command") == "learn":
+        again = f"skill learn {run.setting('skill')} --connector {run.setting('connector') or run.setting('variant')}"
+        yield from ("", printable(f"next:   {again} --resume, with the settings above"))
+
+
+def _lines(values: Mapping[str, Any], depth: int = 1) -> Iterator[str]:
+    """Names and values, a line each; what holds more values is indented below its name."""
+    from skillcore.learning.past_runs import as_rate
+
+    for name, value in values.items():
+        indent = "  " * depth
+        label = f"{indent}{NAMES.get(name, name):<{LABEL + 2 - len(indent)}}"
+        rate = as_rate(value)
+        rates = [as_rate(one) for one in value] if isinstance(value, list) else []
+        if rate is not None:
+            yield label + str(rate)
+        elif rates and all(rates):
+            yield label + " ".join(_percent(one) for one in rates)
+        elif isinstance(value, Mapping):
+            yield label.rstrip()
+            yield from _lines(value, depth + 1)
+        else:
+            yield printable(label + _plain(name, value))
+
+
+def _plain(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.1f} N" if name.endswith("_n") else f"{value:g}" if value == round(value, 4) else f"{value:.1f}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+# --- compare -----------------------------------------------------------------------------------------------------
+
+
+def _comparison_table(found: RunComparison) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("(95 % interval)", "A", "B", "B less A", ""):
+        table.add_column(heading, overflow="fold")
+    for share in found.shares:
+        one = share.difference
+        style = _colour(one, share.more_is_better)
+        table.add_row(share.title, _rate(one.first), _rate(one.second), _apart(one), Text(_word(one), style=style))
+    for measure in found.measures:
+        two, digits = measure.difference, 1 if measure.unit == "" else 0
+        title = f"{measure.title}, {measure.unit}" if measure.unit else measure.title
+        cells = (_mean(two.first, digits), _mean(two.second, digits), _mean_apart(two, digits))
+        table.add_row(title, *cells, _word(two))
+        if measure.unit:
+            greatest = [f"{mean.greatest:.{digits}f}" if mean.count else "-" for mean in (two.first, two.second)]
+            table.add_row(f"  greatest, {measure.unit}", *greatest, "", "")
+    return table
+
+
+def _trials_of(found: RunComparison, letter: str) -> str:
+    rates = {
+        share.title: share.difference.first if letter == "A" else share.difference.second
+        for share in found.shares
+        if share.more_is_better
+    }
+    return ", ".join(f"{title} {rate.trials}" for title, rate in rates.items() if rate.trials) or "none"
+
+
+def _colour(difference: RateDifference, more_is_better: bool) -> str:
+    if not difference.is_difference:
+        return ""
+    return "green" if (difference.value > 0.0) is more_is_better else "red"
+
+
+def _word(difference: RateDifference | MeanDifference) -> str:
+    if not difference.is_known:
+        return "-"
+    return "differ" if difference.is_difference else "alike" if difference.value == 0.0 else "chance"
+
+
+def _rate(rate: Rate) -> str:
+    """As 98% (93-99)."""
+    if not rate.trials:
+        return "none tried"
+    low, high = rate.interval
+    return f"{rate.value:.0%} ({100 * low:.0f}-{100 * high:.0f})"
+
+
+def _apart(difference: RateDifference) -> str:
+    """As +14 (+8 to +22), in points of a hundred."""
+    if not difference.is_known:
+        return "-"
+    low, high = difference.interval
+    return f"{_signed(100 * difference.value)} ({_signed(100 * low)} to {_signed(100 * high)})"
+
+
+def _mean(mean: Mean, digits: int) -> str:
+    if not mean.count:
+        return "none tried"
+    low, high = mean.interval
+    return f"{mean.value:.{digits}f}" + (f" ({low:.{digits}f}-{high:.{digits}f})" if mean.count > 1 else "")
+
+
+def _mean_apart(difference: MeanDifference, digits: int) -> str:
+    if not difference.is_known:
+        return "-"
+    low, high = difference.interval
+    return f"{difference.value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+
+
+def _signed(points: float) -> str:
+    """Whole points; what is rounded to nothing has no sign."""
+    return "0" if round(points) == 0 else f"{points:+.0f}"
+
+
+def verdict(found: RunComparison) -> Iterator[str]:
+    """Plain sentences: is it a difference, and what would tell if it cannot be told."""
+    main = found.main
+    if main is None:
+        yield "These runs have no test in common: neither can be called better."
+        return
+    yield from _sentences(main)
+    for share in found.shares:
+        if share is not main and share.of_test and share.difference.is_difference:
+            yield from _sentences(share)
+    if found.first.setting("command") == found.second.setting("command") == "learn":
+        yield "This compares two trained policies. Whether one way of training is better than"
+        yield "another, one run of each cannot say: repeat both with other values of --seed."
+
+
+def _sentences(share: Share) -> Iterator[str]:
+    """Of one share, in lines of at most 80 columns."""
+    one, title = share.difference, share.title
+    low, high = one.interval
+    within = f"95 % interval {_signed(100 * low)} to {_signed(100 * high)}"
+    points = abs(100 * one.value)
+    if one.is_difference:
+        more = "B has more than A" if one.value > 0.0 else "B has less than A"
+        yield f"{title}: this is a difference. {more}, by {points:.0f} points"
+        yield f"  ({within} points; mid-p {_p(one.p_value)})."
+        return
+    if one.first.hits * one.second.trials == one.second.hits * one.first.trials:
+        yield f"{title}: no difference: both have the same share."
+        yield f"  What so few trials would not show: {within} points."
+        return
+    yield f"{title}: this may be chance. B has {points:.2g} points {'more' if one.value > 0.0 else 'less'} than A"
+    yield f"  ({within} points; mid-p {_p(one.p_value)})."
+    if low > 0.0 or high < 0.0 or one.p_value < 0.05:
+        yield "  Interval and test disagree, so it is on the edge: more trials would tell."
+    needed = one.trials_to_tell
+    if needed is None:
+        yield "  No number of trials that anybody would run could tell them apart."
+    else:
+        yield f"  To tell {points:.2g} points, each test would need about {_rounded(needed)} trials."
+
+
+def _p(value: float) -> str:
+    return "below 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _rounded(count: int) -> int:
+    """Two digits that count; an estimate deserves no more."""
+    if count < 100:
+        return count
+    step = int(10 ** (math.floor(math.log10(count)) - 1))
+    return math.ceil(count / step) * step
+
+
+def _differing(found: RunComparison) -> Iterator[str]:
+    if not found.settings:
+        yield "Settings: all alike."
+        return
+    yield "Settings that differ"
+    for one in found.settings:
+        yield f"  {one.name}"
+        yield f"    A  {one.first or '-'}"
+        yield f"    B  {one.second or '-'}"
+
+
+def _percent(rate: Rate | None) -> str:
+    return f"{rate.value:.0%}" if rate is not None and rate.trials else "-"
