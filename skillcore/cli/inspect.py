@@ -127,17 +127,12 @@ def inspect_command(
 
 def _recorded_run(wanted: str) -> tuple[Path | None, dict[str, Any]]:
     """The folder of a run and what it is; None and nothing if none is wanted."""
-    from skillcore.errors import UnknownNameError
-    from skillcore.home import folder
+    from skillcore.learning.past_runs import find_run
     from skillcore.learning.runs import read_run
 
     if not wanted:
         return None, {}
-    place = Path(wanted)
-    if not place.is_dir():
-        place = folder("runs") / wanted
-        if not place.is_dir():
-            raise UnknownNameError("run", wanted, [path.name for path in folder("runs").iterdir()], where="--run")
+    place = find_run(wanted).folder
     return place, read_run(place)
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from skillcore.learning import consistency
+
 RECIPE = """\
 representation: {name: daib, options: {channels: [8, 8], code_dim: 8}}
 learner: {name: rlpd, options: {hidden: 16, critics: 2, pretrain_steps: 20}}
@@ -33,7 +35,8 @@ def command(*arguments: str) -> list[str]:
     """`skill` with these arguments, where every warning is an error."""
     # A process that a script's background job has started ignores SIGINT from birth, which Python then respects.
     heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    code = f"{heed}; import sys; from skillcore.cli import main; sys.argv[0] = 'skill'; sys.exit(main())"
+    first = "import os; exec(os.environ.get('TEST_FIRST', ''))"
+    code = f"{heed}; {first}; import sys; from skillcore.cli import main; sys.argv[0] = 'skill'; sys.exit(main())"
     return [sys.executable, "-W", "error", "-c", code, *arguments]
 
 
@@ -126,3 +129,10 @@ def start(tmp_path: Path) -> Start:
 def own(tiny: Path, tmp_path: Path) -> Path:
     """A copy of the tiny bundle that a test may damage."""
     return Path(shutil.copytree(tiny, tmp_path / "tiny"))
+
+
+@pytest.fixture
+def credulous(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Practice, here and in processes, believes the latest claim at once: with a bundle of no merit no three agree."""
+    monkeypatch.setattr(consistency, "LEAST", 1)
+    monkeypatch.setenv("TEST_FIRST", "from skillcore.learning import consistency; consistency.LEAST = 1")

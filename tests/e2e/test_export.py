@@ -121,6 +121,7 @@ def test_an_export_is_checked_on_the_newest_run_or_the_one_that_is_named(
     assert card_of(Path("out")).check.source == "the run 20200101-000000-run-insertion-hdmi_a-abcd"
 
 
+@pytest.mark.usefixtures("credulous")
 def test_what_practice_has_adapted_is_exported(doubtful: Path, home: Path) -> None:
     sizes = ("--zero-shot", "0", "--trials", "3", "--acceptance", "1")
     assert main(["learn", "insertion", "--connector", "hdmi", "--bundle", str(doubtful), *sizes]) in (0, 1)

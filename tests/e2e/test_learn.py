@@ -276,6 +276,7 @@ def doubtful(own: Path, home: Path) -> Path:
     return own
 
 
+@pytest.mark.usefixtures("credulous")
 def test_what_was_killed_goes_on_to_the_same_end(doubtful: Path, start: Start, home: Path, tmp_path: Path) -> None:
     arguments = learn_arguments(doubtful, *LONGER)
     whole = start(*arguments, home=tmp_path / "whole")

@@ -276,7 +276,7 @@ def test_video_of_no_run_names_the_nearest(
 ) -> None:
     monkeypatch.setenv("SKILLCORE_HOME", str(practised))
     run = only_run(practised, "learn")
-    assert main(["video", run.name[:-1]]) == 2
+    assert main(["video", f"{run.name}9"]) == 2
     assert f"did you mean {run.name}?" in capsys.readouterr().err
     assert main(["video", str(practised)]) == 2
     assert "is no run: there is no run.json" in capsys.readouterr().err

@@ -18,7 +18,7 @@ import pytest
 
 SIZES = ("--zero-shot", "1", "--trials", "3", "--acceptance", "1")
 CONTROL = re.compile(r"\x1b\[[?\d;]*[A-Za-z]")
-MAY_BE_LONG = ("run:", "bundle:", "home:", "next:")
+MAY_BE_LONG = ("run:", "report:", "events:", "bundle:", "home:", "next:")
 """Lines with a path or a command, which must not be broken."""
 
 
