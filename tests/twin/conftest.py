@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,9 @@ from skillcore_ur.remote_arm import RemoteUrArm
 
 pytest.importorskip("rtde_control")
 
-ADDRESS = "127.0.0.41"
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+ADDRESS = f"127.0.0.{100 + WORKER}"
+"""Of its own for each process that runs tests."""
 STILL_M = 0.0005
 WAIT_S = 20.0
 """Longer than anything here takes, also on a busy machine."""
