@@ -88,5 +88,5 @@ def say_where(run: Path | None = None, **more: Any) -> None:
     if run is not None:
         typer.echo(f"run:    {run}")
     for name, value in more.items():
-        typer.echo(f"{name + ':':<8}{value}")
+        typer.echo(f"{name + ':':<7} {value}")
     typer.echo(f"home:   {home()}")
