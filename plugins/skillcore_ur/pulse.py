@@ -133,10 +133,10 @@ class Pulse:
         target, velocity = ramp.at(time.monotonic())
         if self._drawing is not None:
             here, felt_n = reading.tcp_from_base, reading.wrench[:3]
-            told = self._drawing.wrench(target, velocity, here, reading.twist, felt_n, ramp.force_limit_n)
-            if self._link.age_s > BLIND_S:
-                told = np.zeros(6)  # what is not seen is not pushed
-            frame = [*reading.tcp_from_base.position_m, 0.0, 0.0, 0.0]
+            told = np.zeros(6)
+            if self._link.age_s <= BLIND_S:  # what is not seen is not pushed
+                told = self._drawing.wrench(target, velocity, here, reading.twist, felt_n, ramp.force_limit_n)
+            frame = [*here.position_m, 0.0, 0.0, 0.0]
             limits = self._options.limits
             speeds = [limits.speed_m_s] * 3 + [limits.turn_speed_rad_s] * 3
             with self._link.commands() as control:

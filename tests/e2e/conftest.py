@@ -27,6 +27,8 @@ reward_model:
 training: {steps: 10, batch: 16}
 """
 
+CREDULOUS = "from skillcore.learning import consistency; consistency.LEAST = 1"
+
 Done = subprocess.CompletedProcess[str]
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -35,7 +37,7 @@ def command(*arguments: str) -> list[str]:
     """`skill` with these arguments, where every warning is an error."""
     # A process that a script's background job has started ignores SIGINT from birth, which Python then respects.
     heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    first = "import os; exec(os.environ.get('TEST_FIRST', ''))"
+    first = CREDULOUS if os.environ.get("TEST_CREDULOUS") else "import skillcore"
     code = f"{heed}; {first}; import sys; from skillcore.cli import main; sys.argv[0] = 'skill'; sys.exit(main())"
     return [sys.executable, "-W", "error", "-c", code, *arguments]
 
@@ -135,4 +137,4 @@ def own(tiny: Path, tmp_path: Path) -> Path:
 def credulous(monkeypatch: pytest.MonkeyPatch) -> None:
     """Practice, here and in processes, believes the latest claim at once: with a bundle of no merit no three agree."""
     monkeypatch.setattr(consistency, "LEAST", 1)
-    monkeypatch.setenv("TEST_FIRST", "from skillcore.learning import consistency; consistency.LEAST = 1")
+    monkeypatch.setenv("TEST_CREDULOUS", "1")
