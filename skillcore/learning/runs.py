@@ -45,6 +45,20 @@ def read_run(place: Path) -> dict[str, Any]:
     return about
 
 
+def read_results(place: Path) -> dict[str, Any] | None:
+    """What came of a run; None while it is not finished. Raises InputError if the file is damaged."""
+    path, cure = place / RESULTS, "put back a copy of the file"
+    try:
+        found: Any = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: damaged: {error}", cure=cure) from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: damaged: holds no mapping", cure=cure)
+    return found
+
+
 def unfinished_run(command: str, wanted: dict[str, Any]) -> Path | None:
     """The newest run of that command that has no results yet and was begun with the settings `wanted`."""
     for place in sorted(folder("runs").glob(f"*-{command}-*"), reverse=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from skillcore.episodes import EpisodeRow, EpisodeStore
 from skillcore.errors import InputError
 from skillcore.learning.evaluate import Evaluation, TrialResult
 from skillcore.learning.practice import is_check
-from skillcore.learning.runs import ABOUT, RESULTS, read_run
+from skillcore.learning.runs import ABOUT, read_results, read_run
 
 PARTS = ("zero-shot", "practice", "acceptance", "run")
 """Sources of episodes that a run can hold, in the order they come in."""
@@ -85,7 +84,7 @@ def read_recorded(folder: Path) -> RecordedRun:
             by_trial = {row.trial: row for row in store.rows(source=part) if row.trial is not None}
             if by_trial:
                 parts[part] = [Trial(part, result_of(by_trial[key]), by_trial[key].id) for key in sorted(by_trial)]
-    return RecordedRun(folder, about, setting_of(about, folder), parts, _results(folder))
+    return RecordedRun(folder, about, setting_of(about, folder), parts, read_results(folder))
 
 
 def setting_of(about: dict[str, Any], folder: Path) -> Setting:
@@ -141,16 +140,3 @@ def spread(trials: Sequence[Trial], count: int) -> list[Trial]:
     if count == 1:
         return [trials[-1]]
     return [trials[round(place * (len(trials) - 1) / (count - 1))] for place in range(count)]
-
-
-def _results(folder: Path) -> dict[str, Any] | None:
-    path = folder / RESULTS
-    try:
-        results: Any = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: damaged: {error}", cure="put back a copy of the file") from error
-    if not isinstance(results, dict):
-        raise InputError(f"{path}: damaged: holds no mapping", cure="put back a copy of the file")
-    return results

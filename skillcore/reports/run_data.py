@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from skillcore.episodes import EpisodeStore
 from skillcore.errors import BundleError, InputError
 from skillcore.learning.bundles import Card, read_card
 from skillcore.learning.evaluate import Evaluation, TrialResult
-from skillcore.learning.runs import ABOUT, RESULTS, read_run
+from skillcore.learning.runs import ABOUT, RESULTS, read_results, read_run
 from skillcore.reports.reasons import Reason, Socket, reason_of, socket_of
 from skillcore.safety import CLAMPS
 from skillcore.types import Episode, Pose
@@ -137,7 +136,7 @@ def read_run_data(folder: Path) -> RunData:
     trials: dict[str, list[Trial]] = {}
     for episode_id, episode in episodes:
         trials.setdefault(episode.info.source, []).append(_trial(episode_id, episode, socket))
-    results = _results(folder)
+    results = read_results(folder)
     bundle = Path(str((results or {}).get("bundle") or about.get("bundle") or ""))
     card = _card(bundle)
     last = episodes[-1][1]
@@ -193,17 +192,6 @@ def _numbers(noted: Any, names: Sequence[str], path: Path) -> list[float]:
     if wrong:
         raise InputError(f"{path}: damaged: {wrong[0]} is no number", cure=_CURE)
     return [float(value) for value in values if value is not None]
-
-
-def _results(folder: Path) -> dict[str, Any] | None:
-    path = folder / RESULTS
-    try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: damaged: {error}", cure=_CURE) from error
-    return found
 
 
 def _card(bundle: Path) -> Card | None:
