@@ -30,9 +30,11 @@ from skillcore_ur.recovery import ask, unlock
 from skillcore_ur.remote import RemoteWatch
 
 CLOCK_LEAK_S = 2e-5
+"""How fast the estimate of the way of a packet may grow, a reading: clocks drift."""
 CLOSE_M, CLOSE_RAD = 0.008, 0.1
 """Goals that are so close to one that the controller has allowed are not asked of it."""
-"""How fast the estimate of the way of a packet may grow, a reading: clocks drift."""
+RELEASE_S = 3.0
+"""So long a controller may take to notice that the old connection is closed."""
 
 
 class UrArm(Arm):
@@ -362,7 +364,7 @@ class UrArm(Arm):
             pulse.end()
         if link is not None:
             link.close()
-        check_controller(self._options, self._dashboard)
+        check_controller(self._options, self._dashboard, release_s=RELEASE_S)
         self._open_link()
 
     # --- what stands behind every call ---

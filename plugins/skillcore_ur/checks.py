@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from skillcore_ur.probe import Dashboard, Unreachable, reach, snapshot, software
 
 REACH_S = 0.8
 ANSWER_S = 1.5
+RELEASE_POLL_S = 0.05
 TCP_SLACK_M, TCP_SLACK_RAD = 0.0005, 0.01
 MASS_SLACK_KG, COG_SLACK_M = 0.05, 0.005
 OLDEST = (5, 6)
@@ -31,15 +33,21 @@ _ASKED = (
 _STATE_FAULTS = tuple(row for row in FAULTS if row.kind not in (FaultKind.LOST_CONNECTION, FaultKind.STREAM_FROZEN))
 
 
-def check_controller(options: ArmOptions, dashboard: Dashboard) -> None:
-    """Raises DeviceError that lists all that is wrong, each with its cure. Takes a few seconds at most."""
+def check_controller(options: ArmOptions, dashboard: Dashboard, *, release_s: float = 0.0) -> None:
+    """Raises DeviceError that lists all that is wrong, each with its cure. Takes a few seconds at most.
+
+    release_s: how long to wait for the registers, where it was this program that had them: a controller does not notice
+    at once that a connection was closed.
+    """
     closed = reach(options.address, REACH_S)
     if closed:
         raise unreachable_error(options.address, closed)
     wrongs: list[DeviceError] = []
     try:
         remote = _check_dashboard(options, dashboard, wrongs)
-        packet = snapshot(options.address, _ASKED, timeout_s=ANSWER_S)
+        until = time.monotonic() + release_s
+        while (packet := _ask(options))["in_use"] and time.monotonic() < until:
+            time.sleep(RELEASE_POLL_S)
     except Unreachable as error:
         cure = "restart the robot's controller; see that no firewall is in between"
         raise DeviceError(str(error), cure=cure) from error
@@ -50,6 +58,10 @@ def check_controller(options: ArmOptions, dashboard: Dashboard) -> None:
     if wrongs:
         listed = "\n".join(f"- {wrong}" for wrong in wrongs)
         raise DeviceError(f"{len(wrongs)} things are wrong with the arm at {options.address}\n{listed}")
+
+
+def _ask(options: ArmOptions) -> dict[str, Any]:
+    return snapshot(options.address, _ASKED, timeout_s=ANSWER_S)
 
 
 def _check_dashboard(options: ArmOptions, dashboard: Dashboard, wrongs: list[DeviceError]) -> bool | None:

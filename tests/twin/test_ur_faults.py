@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import pytest
 
 from skillcore.errors import ArmFaultError, DeviceError
 from skillcore.types import Pose
+from skillcore_ur.checks import check_controller
 from skillcore_ur.probe import Dashboard
 
 AWAY_M = 0.03
@@ -252,6 +254,17 @@ def test_a_second_driver_is_turned_away(lifted: Any, make_arm: Callable[..., Any
     with pytest.raises(DeviceError, match="another program controls the robot"):
         make_arm().connect()
     moves_again(lifted)
+
+
+def test_registers_that_are_being_let_go_of_are_waited_for(lifted: Any, robot: Any) -> None:
+    dashboard = Dashboard(robot.address)
+    with pytest.raises(DeviceError, match="another program controls the robot"):
+        check_controller(robot.options(), dashboard)
+    leaving = threading.Timer(0.5, lifted.close)
+    leaving.start()
+    check_controller(robot.options(), dashboard, release_s=20.0)
+    leaving.join()
+    dashboard.close()
 
 
 def test_a_robot_that_is_silent_when_it_is_connected_to(make_arm: Callable[..., Any], robot: Any) -> None:
