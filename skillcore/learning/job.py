@@ -15,9 +15,9 @@ from skillcore.episodes import EpisodeStore
 from skillcore.errors import BundleError
 from skillcore.learning.bundles import Bundle, Card, new_card, next_folder, package_versions, save_bundle
 from skillcore.learning.evaluate import Evaluation, Rate, TrialResult, evaluate
-from skillcore.learning.practice import Practice, TrialReport, checks_of
+from skillcore.learning.practice import SOURCE, Practice, TrialReport, checks_of
 from skillcore.learning.recipe import Brain
-from skillcore.learning.rewarding import AGREEMENT, WINDOW, SelfReward
+from skillcore.learning.rewarding import PRACTICE_RULE, RULE, SelfReward
 from skillcore.learning.rollout import PolicyActor
 from skillcore.learning.runs import RESULTS
 from skillcore.learning.seeds import seed_for
@@ -26,7 +26,7 @@ from skillcore.storage import write_json_durably
 from skillcore.task import Task
 from skillcore.types import EpisodeInfo
 
-ENOUGH_CHECKS = 20
+ENOUGH_CHECKS = 30
 """Practice ends early when the reward model took the last so many trials without noise for successes."""
 
 
@@ -154,7 +154,7 @@ def template_of(skill: Skill, cell: Cell, variant: Variant, brain: Brain, plan: 
         seed=0,
         source=source,
         outcome="timeout",
-        reward_model=f"threshold {brain.reward_model.threshold:.4f}, {AGREEMENT} of {WINDOW} frames",
+        reward_model=f"threshold {brain.reward_model.threshold:.4f}, {PRACTICE_RULE if source == SOURCE else RULE}",
         scenario=plan.scenario,
     )
 
@@ -198,7 +198,7 @@ def learn(
             task,
             brain,
             bundle.prior,
-            template("practice"),
+            template(SOURCE),
             folder=folder,
             seed=seed,
             adapt=plan.adapt,
@@ -210,7 +210,9 @@ def learn(
         def told(report: TrialReport) -> None:
             watcher.trial(report.result, dict(report.figures))
 
+        judge, task.judge = task.judge, SelfReward(brain.reward_model, PRACTICE_RULE)
         practice.run(plan.practice, report=told, enough=enough)
+        task.judge = judge
         acceptance = test("acceptance", plan.acceptance)
 
     accepted = acceptance.success.value >= plan.gate

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from skillcore.config import StrictModel
+from skillcore.learning import rewarding
 from skillcore.learning.bundles import Card
-from skillcore.learning.rewarding import AGREEMENT, WINDOW
 from skillcore.types import PAST
 
 CARD, POLICY, REWARD_MODEL = "card.json", "policy.onnx", "reward_model.onnx"
@@ -41,8 +41,8 @@ class Rule(StrictModel):
     `threshold`. past: frames before the present one that the reward model is shown."""
 
     threshold: float
-    agreement: int = AGREEMENT
-    window: int = WINDOW
+    agreement: int = rewarding.RULE.agreement
+    window: int = rewarding.RULE.window
     past: int = PAST
 
 

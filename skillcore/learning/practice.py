@@ -41,6 +41,8 @@ from skillcore.storage import make_folder_durably, write_durably
 from skillcore.task import Task
 from skillcore.types import Array, Episode, EpisodeInfo, Observation
 
+SOURCE = "practice"
+"""Where its episodes say that they come from."""
 STATE = "state.json"
 WAYS = "ways.safetensors"
 FOUND = 8
@@ -100,11 +102,11 @@ class Practice:
         self._task = task
         self._reflex = reflex
         self._brain = brain
-        self._template = replace(template, source="practice")
+        self._template = replace(template, source=SOURCE)
         self._folder = folder / "practice"
         self._store = EpisodeStore(folder / "episodes")
         self._seed = seed
-        self._saved = {row.trial: row.id for row in self._store.rows(source="practice")}
+        self._saved = {row.trial: row.id for row in self._store.rows(source=SOURCE)}
         self._trials: list[_Trial] = []
         self._ways = brain.perception.way_columns
         self._search = explorer(brain.locate) if explorer is not None else None

@@ -16,7 +16,7 @@ from skillcore.learning.bundles import Bundle
 from skillcore.learning.perception import Perception, decoded_way
 from skillcore.learning.recipe import Brain, Recipe, make_brain
 from skillcore.learning.replay import Transitions
-from skillcore.learning.rewarding import AGREEMENT, WINDOW
+from skillcore.learning.rewarding import RULE
 from skillcore.learning.seeds import rng_for, seed_for
 from skillcore.learning.training import Progress, domains_of
 from skillcore.parts import ViewShape
@@ -146,7 +146,7 @@ def choose_threshold(
     figures = reward_figures(scores, validation, threshold)
     reward = {
         "threshold": threshold,
-        "agreement": f"{AGREEMENT} of {WINDOW} frames",
+        "agreement": str(RULE),
         "chosen": f"lowest with at most {false_positives:.1%} false positives among single frames of the validation "
         "variants, none of which was trained on",
         "validation_variants": names,

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 
 from skillcore.interfaces import RewardModel
 from skillcore.types import PAST, Observation, Past
 
-AGREEMENT = 2
-WINDOW = 3
-"""So many of the last three frames must look like success, the last one among them. A glimpse that deceives seldom
-comes twice; and a plug that is seated feels the part only while it is pressed, which may be every other frame."""
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`agreement` of the last `window` frames must look like success, the last one among them.
+
+    What deceives is seldom seen several times; and a plug that is seated feels the part only while it is pressed, which
+    may be every other frame.
+    """
+
+    agreement: int
+    window: int
+
+    def __str__(self) -> str:
+        return f"{self.agreement} of {self.window} frames"
+
+
+RULE = Rule(3, 4)
+PRACTICE_RULE = Rule(2, 3)
+"""Practice is told of success sooner: who explores does not press for long, and claims that are wrong are found out by
+others."""
 
 
 class SelfReward:
     """A `Judge` that asks a reward model."""
 
-    def __init__(self, reward_model: RewardModel, *, agreement: int = AGREEMENT) -> None:
+    def __init__(self, reward_model: RewardModel, rule: Rule = RULE) -> None:
         self._reward_model = reward_model
-        self._agreement = agreement
-        self._last: deque[bool] = deque(maxlen=max(WINDOW, agreement))
+        self._agreement = rule.agreement
+        self._last: deque[bool] = deque(maxlen=rule.window)
         self._before: deque[Observation] = deque(maxlen=PAST)
 
     def start(self) -> None:

@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 
 from skillcore.learning.consistency import path_of
-from skillcore.learning.rewarding import AGREEMENT, WINDOW
+from skillcore.learning.rewarding import RULE
 from skillcore.types import Array, Episode, Pose
 
 Kind = Literal["aborted", "false_positive", "not_seen", "maybe_seated", "jammed", "missed", "stuck", "timeout"]
@@ -126,10 +126,8 @@ def _not_seen(episode: Episode) -> Reason:
     said = f"; the best score was {best:.2f}" if best == best else ""
     if not episode.truth[-1]:
         return Reason("not_seen", f"it was seated after step {seated[0]}, went on, and left again{said}")
-    if len(seated) == 1:
-        return Reason(
-            "not_seen", f"it was seated in the very last step, and {AGREEMENT} of {WINDOW} frames must agree{said}"
-        )
+    if len(seated) < RULE.agreement:
+        return Reason("not_seen", f"it was seated at the very end, and several frames must agree{said}")
     return Reason("not_seen", f"it was seated from step {seated[0]} on{said}")
 
 

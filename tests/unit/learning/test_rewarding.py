@@ -1,4 +1,4 @@
-"""The reward model as a judge: two of three frames must look like success."""
+"""The reward model as a judge: three of four frames must look like success."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from skillcore.episodes import ReplayCache
 from skillcore.interfaces import RewardModel
-from skillcore.learning.rewarding import AGREEMENT, SelfReward, batch_of_one
+from skillcore.learning.rewarding import PRACTICE_RULE, Rule, SelfReward, batch_of_one
 from skillcore.types import PAST, Observation, Past
 
 OBSERVATION = Observation(
@@ -44,7 +44,7 @@ class ScriptedRewardModel(RewardModel):
         raise AssertionError("a judge loads nothing")
 
 
-def judged(scores: list[float], **options: int) -> list[bool]:
+def judged(scores: list[float], **options: Rule) -> list[bool]:
     judge = SelfReward(ScriptedRewardModel(scores), **options)
     judge.start()
     return [judge.judge(OBSERVATION)[1] for _ in scores]
@@ -53,22 +53,26 @@ def judged(scores: list[float], **options: int) -> list[bool]:
 @pytest.mark.parametrize(
     ("scores", "wanted"),
     [
-        ([0.9, 0.9], [False, True]),
-        ([0.9, 0.1, 0.9, 0.1], [False, False, True, False]),
-        ([0.9, 0.1, 0.1, 0.9], [False, False, False, False]),
-        ([0.1, 0.9, 0.9, 0.1], [False, False, True, False]),
-        ([0.5, 0.5, 0.5], [False, False, False]),
-        ([0.51, 0.51], [False, True]),
+        ([0.9, 0.9, 0.9], [False, False, True]),
+        ([0.9, 0.1, 0.9, 0.9, 0.1], [False, False, False, True, False]),
+        ([0.9, 0.9, 0.1, 0.9], [False, False, False, True]),
+        ([0.9, 0.9, 0.1, 0.1, 0.9], [False, False, False, False, False]),
+        ([0.5, 0.5, 0.5, 0.5], [False, False, False, False]),
+        ([0.51, 0.51, 0.51], [False, False, True]),
     ],
 )
-def test_two_frames_in_a_row_must_agree(scores: list[float], wanted: list[bool]) -> None:
-    assert AGREEMENT == 2
+def test_three_of_four_frames_must_agree(scores: list[float], wanted: list[bool]) -> None:
     assert judged(scores) == wanted
 
 
+def test_practice_asks_for_two_of_three() -> None:
+    assert judged([0.9, 0.1, 0.9, 0.1], rule=PRACTICE_RULE) == [False, False, True, False]
+    assert judged([0.9, 0.1, 0.1, 0.9], rule=PRACTICE_RULE) == [False, False, False, False]
+
+
 def test_more_agreement_can_be_asked_for() -> None:
-    assert judged([0.9, 0.9, 0.9], agreement=3) == [False, False, True]
-    assert judged([0.9], agreement=1) == [True]
+    assert judged([0.9, 0.9, 0.9, 0.9], rule=Rule(4, 4)) == [False, False, False, True]
+    assert judged([0.9], rule=Rule(1, 1)) == [True]
 
 
 def test_an_episode_begins_without_what_was_seen_in_the_last_one() -> None:
