@@ -95,30 +95,11 @@ class PastRun:
 
     def evaluations(self) -> dict[str, Evaluation]:
         """What the saved episodes say, by source; nothing where there are none. Raises EpisodeError, StorageError."""
-        from skillcore.episodes import EpisodeStore
-        from skillcore.learning.evaluate import Evaluation, TrialResult
+        from skillcore.learning.saved_trials import EPISODES, evaluation_of, read_trials
 
-        if not (self.folder / "episodes").is_dir():
+        if not (self.folder / EPISODES).is_dir():
             return {}
-        with EpisodeStore(self.folder / "episodes", create=False) as store:
-            rows = store.rows()
-        found: dict[str, dict[int, TrialResult]] = {}
-        for row in rows:
-            if row.trial is not None:
-                found.setdefault(row.source, {})[row.trial] = TrialResult(
-                    number=row.trial,
-                    claimed=row.outcome == "success",
-                    truth=None if row.truth < 0 else bool(row.truth),
-                    steps=row.steps,
-                    peak_force_n=row.peak_force_n,
-                    clamps=row.clamps,
-                    overruns=row.overruns,
-                    aborted="aborted" if row.outcome == "aborted" else "",
-                )
-        return {
-            source: Evaluation(tuple(by_trial[number] for number in sorted(by_trial)))
-            for source, by_trial in found.items()
-        }
+        return {part: evaluation_of(trials) for part, trials in read_trials(self.folder).items()}
 
 
 def as_rate(value: object) -> Rate | None:
