@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from skillcore.errors import InputError
 from skillcore.home import home
-from skillcore.learning.runs import ABOUT, RESULTS
+from skillcore.learning.runs import ABOUT, RESULTS, read_mapping
 
 if TYPE_CHECKING:
     from skillcore.learning.evaluate import Evaluation, Rate
@@ -117,26 +116,16 @@ def as_rate(value: object) -> Rate | None:
 def read_past_run(folder: Path) -> PastRun:
     """What lies in a run's folder. Never raises over what is in it: `damage` tells."""
     faults: list[str] = []
-    about = _mapping(folder / ABOUT, faults)
-    if about is None and not faults:
-        faults.append(f"{folder / ABOUT}: the file is missing")
-    results = _mapping(folder / RESULTS, faults)
-    return PastRun(folder, about or {}, results, "; ".join(faults))
-
-
-def _mapping(path: Path, faults: list[str]) -> dict[str, Any] | None:
-    """A JSON file; None where there is none, or where it is damaged, of which `faults` is told."""
-    try:
-        value: Any = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError) as error:
-        faults.append(f"{path}: damaged: {error}")
-        return None
-    if isinstance(value, dict):
-        return value
-    faults.append(f"{path}: damaged: holds no mapping")
-    return None
+    read: dict[str, dict[str, Any] | None] = {}
+    for name in (ABOUT, RESULTS):
+        try:
+            read[name] = read_mapping(folder / name)
+        except InputError as error:
+            faults.append(error.what)
+        else:
+            if name == ABOUT and read[name] is None:
+                faults.append(f"{folder / ABOUT}: the file is missing")
+    return PastRun(folder, read.get(ABOUT) or {}, read.get(RESULTS), "; ".join(faults))
 
 
 def past_runs() -> list[PastRun]:

@@ -6,14 +6,11 @@ import json
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from skillcore.errors import InputError
 from skillcore.home import folder
 from skillcore.storage import make_folder_durably, write_json_durably
-
-if TYPE_CHECKING:
-    pass
 
 ABOUT, RESULTS = "run.json", "results.json"
 
@@ -33,26 +30,24 @@ def new_run(command: str, skill: str, variant: str, about: dict[str, Any]) -> Pa
 
 def read_run(place: Path) -> dict[str, Any]:
     """What a run is. Raises InputError if the folder is none, or damaged."""
-    path = place / ABOUT
-    try:
-        about: Any = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{place}: is no run: there is no {ABOUT}", cure=f"see {folder('runs')}") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: damaged: {error}", cure="begin anew, without --resume") from error
-    if not isinstance(about, dict):
-        raise InputError(f"{path}: damaged: holds no mapping", cure="begin anew, without --resume")
+    about = read_mapping(place / ABOUT, cure="begin anew, without --resume")
+    if about is None:
+        raise InputError(f"{place}: is no run: there is no {ABOUT}", cure=f"see {folder('runs')}")
     return about
 
 
 def read_results(place: Path) -> dict[str, Any] | None:
     """What came of a run; None while it is not finished. Raises InputError if the file is damaged."""
-    path, cure = place / RESULTS, "put back a copy of the file"
+    return read_mapping(place / RESULTS, cure="put back a copy of the file")
+
+
+def read_mapping(path: Path, *, cure: str = "") -> dict[str, Any] | None:
+    """What a JSON file of a run says; None where there is none. Raises InputError if it is damaged."""
     try:
         found: Any = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged: {error}", cure=cure) from error
     if not isinstance(found, dict):
         raise InputError(f"{path}: damaged: holds no mapping", cure=cure)
