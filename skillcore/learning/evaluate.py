@@ -24,6 +24,11 @@ class Rate:
     trials: int
 
     @property
+    def is_known(self) -> bool:
+        """Whether anything was tried."""
+        return self.trials > 0
+
+    @property
     def value(self) -> float:
         """NaN without trials."""
         return self.hits / self.trials if self.trials else math.nan
