@@ -146,7 +146,7 @@ def _table(runs: Sequence[PastRun]) -> Table:
         name = heading in ("connector", "cell")
         right = heading in ("seed", "trials", "before", "after", "age")
         table.add_column(heading, justify="right" if right else "left", no_wrap=not name, overflow="fold")
-    colours = {"finished": "", "unfinished": "yellow", "damaged": "red"}
+    colours = {"done": "", "running": "green", "interrupted": "yellow", "damaged": "red"}
     now = datetime.now(UTC)
     for run in runs:
         age = run.age_s(now)
@@ -247,7 +247,9 @@ def _described(run: PastRun) -> Iterator[str]:
         for source, trials in saved.items():
             peak = max(trial.peak_force_n for trial in trials.trials)
             yield f"  {source:<{LABEL}}{len(trials.trials)} saved, {trials.success.hits} succeeded, peak {peak:.0f} N"
-    if run.state == "unfinished" and run.setting("command") == "learn":
+    if run.state == "running" and saved:
+        yield from ("", f"next:   skill report {run.short}, which tells how far it is")
+    if run.state == "interrupted" and run.setting("command") == "learn":
         again = f"skill learn {run.setting('skill')} --connector {run.setting('connector') or run.setting('variant')}"
         yield from ("", printable(f"next:   {again} --resume, with the settings above"))
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from skillcore.errors import InputError
 from skillcore.home import home
-from skillcore.learning.runs import ABOUT, RESULTS, read_mapping
+from skillcore.learning.runs import ABOUT, RESULTS, is_worked_on, read_mapping
 
 if TYPE_CHECKING:
     from skillcore.learning.evaluate import Evaluation, Rate
 
-State = Literal["finished", "unfinished", "damaged"]
+State = Literal["done", "running", "interrupted", "damaged"]
 PARTS = ("zero_shot", "practice", "acceptance")
 """Parts of a run that have results, in their order; a run need not have all of them."""
 NEAREST = 3
@@ -25,12 +25,14 @@ NEAREST = 3
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run's folder, and what was read of it. damage: what could not be read, or ""."""
+    """A run's folder, and what was read of it. damage: what could not be read, or "". is_running: whether a process
+    was at work on it when it was read."""
 
     folder: Path
     about: Mapping[str, Any]
     results: Mapping[str, Any] | None
     damage: str
+    is_running: bool = False
 
     @property
     def name(self) -> str:
@@ -44,10 +46,12 @@ class PastRun:
 
     @property
     def state(self) -> State:
-        """Whether it has results, has none yet, or cannot be read."""
+        """Done if it has results; else running or interrupted, for which there is --resume; or it cannot be read."""
         if self.damage:
             return "damaged"
-        return "unfinished" if self.results is None else "finished"
+        if self.results is not None:
+            return "done"
+        return "running" if self.is_running else "interrupted"
 
     def setting(self, name: str) -> str:
         """What the run says of itself under a name; "" where it says nothing."""
@@ -125,7 +129,10 @@ def read_past_run(folder: Path) -> PastRun:
         else:
             if name == ABOUT and read[name] is None:
                 faults.append(f"{folder / ABOUT}: the file is missing")
-    return PastRun(folder, read.get(ABOUT) or {}, read.get(RESULTS), "; ".join(faults))
+    results = read.get(RESULTS)
+    # Who holds the lock of a run that has its results makes pictures of it, if anything.
+    is_running = results is None and is_worked_on(folder)
+    return PastRun(folder, read.get(ABOUT) or {}, results, "; ".join(faults), is_running)
 
 
 def past_runs() -> list[PastRun]:

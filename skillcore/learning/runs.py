@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from skillcore.errors import InputError
-from skillcore.home import folder
-from skillcore.storage import make_folder_durably, write_json_durably
+import filelock
 
-ABOUT, RESULTS = "run.json", "results.json"
+from skillcore.errors import InputError, StorageError
+from skillcore.home import folder
+from skillcore.storage import is_held, make_folder_durably, write_json_durably
+
+ABOUT, RESULTS, LOCK = "run.json", "results.json", "run.lock"
+LOOKING_S = 2.0
+"""Who only looks whether a run is going on holds its lock for less than this."""
 
 
 def new_run(command: str, skill: str, variant: str, about: dict[str, Any]) -> Path:
@@ -26,6 +32,34 @@ def new_run(command: str, skill: str, variant: str, about: dict[str, Any]) -> Pa
         {"command": command, "skill": skill, "variant": variant, "began": now.isoformat(timespec="seconds"), **about},
     )
     return place
+
+
+@contextlib.contextmanager
+def working_on(place: Path) -> Iterator[None]:
+    """Shows other processes that this one works on a run. They see it end however it ends: the lock is the operating
+    system's.
+
+    Raises InputError if another process works on it, StorageError if the lock cannot be made.
+    """
+    path = place / LOCK
+    # A soft lock would outlive a killed process.
+    lock = filelock.FileLock(path, timeout=LOOKING_S, fallback_to_soft=False, thread_local=False)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        what = f"{place}: another process works on this run"
+        raise InputError(what, cure=f"wait until it has ended, or end it; `fuser {path}` finds it") from None
+    except (OSError, NotImplementedError, RuntimeError) as error:
+        raise StorageError(f"cannot lock {path}: {error}", cure="use a home on a disk that knows locks") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_worked_on(place: Path) -> bool:
+    """Whether a process is at work on a run just now."""
+    return is_held(place / LOCK)
 
 
 def read_run(place: Path) -> dict[str, Any]:
