@@ -1,6 +1,5 @@
 """Open cells: what is observed and commanded, and that the arm always ends stopped."""
 
-import importlib
 import os
 import subprocess
 import sys
@@ -38,16 +37,6 @@ cameras:
   front: {{driver: paper}}
 """
 DOWN = np.array([0.0, 0.0, 1.0, 0.0], np.float32)
-
-
-@pytest.fixture(name="paper")
-def import_paper(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    monkeypatch.setenv("SKILLCORE_HOME", str(tmp_path / "home"))
-    monkeypatch.syspath_prepend(str(TOYS))
-    paper = importlib.import_module("paper_devices")
-    paper.LOG.clear()
-    paper.MADE.clear()
-    return paper
 
 
 def loaded(
