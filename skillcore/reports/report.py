@@ -360,7 +360,7 @@ def _reasons(data: RunData) -> dict[str, Any]:
     }
     total = sum(counts.values(), Counter[Any]())
     rows = [(TITLES[kind], [counts[source][kind] for source in data.parts]) for kind, _ in total.most_common()]
-    return {"parts": [NAMES[source] for source in data.parts], "rows": rows}
+    return {"parts": [NAMES[source] for source in data.parts], "rows": rows, "unseen": total["not_seen"] > 0}
 
 
 def _settings(data: RunData) -> list[tuple[str, str]]:
