@@ -144,7 +144,7 @@ def summary(outcome: Outcome, plan: Plan, reward: dict[str, Any]) -> list[str]:
     lines += [
         f"  greatest force     {max(trial.peak_force_n for trial in test.trials):.0f} N",
         f"Reward model (threshold {reward['threshold']:.3f}), judged by itself in the acceptance test:",
-        f"  success it did not see     {test.false_negatives}",
-        f"  failure it took for one    {test.false_positives}",
+        f"  success it did not see     {test.false_negatives.told('no trial is known to have succeeded')}",
+        f"  failure it took for one    {test.false_positives.told('no trial is known to have failed')}",
     ]
     return lines

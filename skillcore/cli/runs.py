@@ -41,8 +41,17 @@ NAMES = {
     "success_by_25_trials": "success, 25 by 25 trials",
     "without_noise": "without noise (checks)",
     "run": "insertions",
+    "typed": "as it was typed",
+    "taught": "socket taught by hand",
+    "force_n": "presses with at most",
+    "hard_force_n": "a trial ends at",
 }
-"""What keys of `results.json` are called here."""
+"""What keys of `run.json` and `results.json` are called here."""
+NOTHING = {
+    "false_positives": "no trial is known to have failed",
+    "false_negatives": "no trial is known to have succeeded",
+}
+"""What is said of shares where nothing could be counted."""
 LABEL = 29
 
 
@@ -150,6 +159,7 @@ def _table(runs: Sequence[PastRun]) -> Table:
     now = datetime.now(UTC)
     for run in runs:
         age = run.age_s(now)
+        counted, before, after = _so_far(run)
         cells = (
             run.short,
             run.setting("command") or "-",
@@ -157,9 +167,9 @@ def _table(runs: Sequence[PastRun]) -> Table:
             run.cell or "-",
             run.setting("seed") or "-",
             run.state,
-            _counted(run),
-            _percent(run.rate("zero_shot")),
-            _percent(run.rate("acceptance")),
+            counted,
+            _percent(before),
+            _percent(after),
             {True: "passed", False: "missed", None: "-"}[run.accepted],
             "-" if age is None else age_in_words(age),
         )
@@ -168,20 +178,25 @@ def _table(runs: Sequence[PastRun]) -> Table:
     return table
 
 
-def _counted(run: PastRun) -> str:
+def _so_far(run: PastRun) -> tuple[str, Rate | None, Rate | None]:
+    """How many trials there are, and the success before and after practice; of what is not done, as far as it is."""
     from skillcore.errors import SkillcoreError
 
     try:
-        return str(run.trials())
+        if run.results is not None:
+            return str(run.trials()), run.rate("zero_shot"), run.rate("acceptance")
+        found = run.evaluations()
     except SkillcoreError:
         # A list tells of every run; what is wrong with the episodes of one, `show` says.
-        return "?"
+        return "?", None, None
+    count = str(sum(len(part.trials) for part in found.values()))
+    before, after = found.get("zero-shot"), found.get("acceptance")
+    return count, None if before is None else before.success, None if after is None else after.success
 
 
 def _listed(run: PastRun) -> dict[str, Any]:
     """A run as `list --json` has it."""
-    before, after = run.rate("zero_shot"), run.rate("acceptance")
-    counted = _counted(run)
+    counted, before, after = _so_far(run)
     return {
         "name": run.name,
         "folder": str(run.folder),
@@ -249,9 +264,14 @@ def _described(run: PastRun) -> Iterator[str]:
             yield f"  {source:<{LABEL}}{len(trials.trials)} saved, {trials.success.hits} succeeded, peak {peak:.0f} N"
     if run.state == "running" and saved:
         yield from ("", f"next:   skill report {run.short}, which tells how far it is")
+    if run.state == "done" and run.setting("command") in ("learn", "eval"):
+        page = run.folder / "report.html"
+        yield from ("", f"report: {page}" if page.is_file() else f"next:   skill report {run.short}")
     if run.state == "interrupted" and run.setting("command") == "learn":
-        again = f"skill learn {run.setting('skill')} --connector {run.setting('connector') or run.setting('variant')}"
-        yield from ("", printable(f"next:   {again} --resume, with the settings above"))
+        typed = run.setting("typed")
+        named = run.setting("connector") or run.setting("variant")
+        again = typed.removesuffix(" --resume") or f"skill learn {run.setting('skill')} --connector {named}"
+        yield from ("", printable(f"next:   {again} --resume{'' if typed else ', with the settings above'}"))
 
 
 def _lines(values: Mapping[str, Any], depth: int = 1) -> Iterator[str]:
@@ -264,7 +284,7 @@ def _lines(values: Mapping[str, Any], depth: int = 1) -> Iterator[str]:
         rate = as_rate(value)
         rates = [as_rate(one) for one in value] if isinstance(value, list) else []
         if rate is not None:
-            yield label + str(rate)
+            yield label + rate.told(NOTHING.get(name, "none tried"))
         elif rates and all(rates):
             yield label + " ".join(_percent(one) for one in rates)
         elif isinstance(value, Mapping):

@@ -108,8 +108,8 @@ def eval_command(
         )
         write_json_durably(run / RESULTS, {"acceptance": result.as_json(), "gate": gate, "scenario": scenario})
     typer.echo(f"success                  {result.success}")
-    typer.echo(f"success not seen         {result.false_negatives}")
-    typer.echo(f"failure taken for one    {result.false_positives}")
+    typer.echo(f"success not seen         {result.false_negatives.told('no trial is known to have succeeded')}")
+    typer.echo(f"failure taken for one    {result.false_positives.told('no trial is known to have failed')}")
     say_where(run, report=report_of(run), **record(run, events, video=video, rerun=rerun))
     if result.success.value < gate:
         raise typer.Exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator
 
 from rich.table import Table
@@ -11,6 +12,9 @@ from rich.text import Text
 from skillcore.learning.comparison import Mean, MeanDifference, RateDifference
 from skillcore.learning.evaluate import Rate
 from skillcore.learning.run_comparison import RunComparison, Share
+
+CIRCUMSTANCES = {"variant": "connectors", "scenario": "scenarios", "cell": "cell files"}
+"""Settings that make a task harder or easier by themselves, and what they are called."""
 
 
 def comparison_table(found: RunComparison) -> Table:
@@ -40,7 +44,7 @@ def trials_of(found: RunComparison, letter: str) -> str:
         for share in found.shares
         if share.more_is_better
     }
-    return ", ".join(f"{title} {rate.trials}" for title, rate in rates.items() if rate.trials) or "none"
+    return "; ".join(f"{title} {rate.trials}" for title, rate in rates.items() if rate.trials) or "none"
 
 
 def _colour(difference: RateDifference, more_is_better: bool) -> str:
@@ -58,7 +62,7 @@ def _word(difference: RateDifference | MeanDifference) -> str:
 def _rate(rate: Rate) -> str:
     """As 98% (93-99)."""
     if not rate.trials:
-        return "none tried"
+        return "none"
     low, high = rate.interval
     return f"{rate.value:.0%} ({100 * low:.0f}-{100 * high:.0f})"
 
@@ -73,7 +77,7 @@ def _apart(difference: RateDifference) -> str:
 
 def _mean(mean: Mean, digits: int) -> str:
     if not mean.count:
-        return "none tried"
+        return "none"
     low, high = mean.interval
     return f"{mean.value:.{digits}f}" + (f" ({low:.{digits}f}-{high:.{digits}f})" if mean.count > 1 else "")
 
@@ -100,9 +104,14 @@ def verdict(found: RunComparison) -> Iterator[str]:
     for share in found.shares:
         if share is not main and share.of_test and share.difference.is_difference:
             yield from _sentences(share)
-    if found.first.setting("command") == found.second.setting("command") == "learn":
+    learned = found.first.setting("command") == found.second.setting("command") == "learn"
+    if learned and main.title == "acceptance test":
         yield "This compares two trained policies. Whether one way of training is better than"
         yield "another, one run of each cannot say: repeat both with other values of --seed."
+    other = [word for name, word in CIRCUMSTANCES.items() if any(one.name == name for one in found.settings)]
+    if other:
+        yield f"The runs are of different {' and '.join(other)},"
+        yield "which alone may make a difference."
 
 
 def _sentences(share: Share) -> Iterator[str]:
@@ -145,11 +154,21 @@ def _rounded(count: int) -> int:
 
 def differing(found: RunComparison) -> Iterator[str]:
     """The settings that the two were not made alike in, in lines."""
-    if not found.settings:
-        yield "Settings: all alike."
-        return
-    yield "Settings that differ"
-    for one in found.settings:
+    told = [one for one in found.settings if one.first and one.second]
+    if told:
+        yield "Settings that differ"
+    else:
+        yield "Settings: all alike." if not found.settings else "Settings: alike, as far as both runs tell."
+    for one in told:
         yield f"  {one.name}"
-        yield f"    A  {one.first or '-'}"
-        yield f"    B  {one.second or '-'}"
+        yield f"    A  {one.first}"
+        yield f"    B  {one.second}"
+    # Versions of skillcore note more and more: what a run says nothing of need not have been different.
+    for letter, alone in (
+        ("A", [one.name for one in found.settings if not one.second]),
+        ("B", [one.name for one in found.settings if not one.first]),
+    ):
+        if alone:
+            yield from textwrap.wrap(
+                f"Only {letter} tells of: {', '.join(alone)}", 80, initial_indent="  ", subsequent_indent="    "
+            )

@@ -167,7 +167,7 @@ def test_a_list_tells_of_each_run_in_a_line(three: Runs, capsys: pytest.CaptureF
     ]
     cells = [line.split() for line in lines]
     assert [line[:9] for line in cells] == [
-        ["00aa", "learn", "hdmi_a", "sim", "0", "interrupted", "6", "-", "-"],
+        ["00aa", "learn", "hdmi_a", "sim", "0", "interrupted", "6", "67%", "-"],
         ["7016", "learn", "hdmi_a", "sim", "0", "done", "287", "44%", "98%"],
         ["1c1c", "eval", "usb_a", "sim", "0", "done", "100", "-", "40%"],
     ]
@@ -322,6 +322,12 @@ def test_what_a_run_is_still_to_do_is_told(three: Runs, capsys: pytest.CaptureFi
     shown = told(capsys, "show", "00aa")
     assert "zero-shot                    6 saved, 4 succeeded, peak 30 N" in shown
     assert "next:   skill learn insertion --connector hdmi --resume" in shown
+    # As it was typed, where that was noted.
+    typed = "skill learn insertion --connector hdmi --seed 4"
+    three("20261123-101500-learn-insertion-hdmi_a-00ab", typed=typed)
+    assert f"next:   {typed} --resume\n" in told(capsys, "show", "00ab")
+    three("20261123-101501-learn-insertion-hdmi_a-00ac", typed=f"{typed} --resume")
+    assert f"next:   {typed} --resume\n" in told(capsys, "show", "00ac")
 
 
 # --- compare -----------------------------------------------------------------------------------------------------
@@ -360,6 +366,41 @@ def test_the_same_share_is_no_difference(runs: Runs, capsys: pytest.CaptureFixtu
     assert "no difference: both have the same share" in text
     assert "95 % interval -28 to +43 points" in text
     assert "--seed" not in text
+
+
+def test_settings_are_told_one_by_one_and_what_only_one_run_tells_in_a_line(
+    runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = {"acceptance": results(90, 100)}
+    control = {"step_m": 0.005, "turn_step_rad": 0.2}
+    newer = {"control": control, "cameras": ["left", "right"], "typed": "skill learn", "title": "HDMI", "taught": None}
+    runs("20261121-093000-learn-insertion-hdmi_a-000a", whole, packages={"torch": "2.12", "numpy": "2.4"}, **newer)
+    runs("20261122-093000-learn-insertion-usb_a-000b", whole, packages={"torch": "2.13", "numpy": "2.4"})
+    text = told(capsys, "compare", "000a", "000b")
+    assert "  packages.torch\n    A  2.12\n    B  2.13\n" in text
+    assert "numpy" not in text
+    assert "  Only A tells of: cameras, control.step_m, control.turn_step_rad, taught\n" in text
+    assert "Only B" not in text
+    # A harder connector is no worse policy.
+    assert "The runs are of different connectors,\nwhich alone may make a difference.\n" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_two_tests_before_practice_are_not_called_trained_policies(
+    runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs("20261121-093000-learn-insertion-hdmi_a-000a", {"zero_shot": results(70, 100)})
+    runs("20261122-093000-learn-insertion-hdmi_a-000b", {"zero_shot": results(98, 100)})
+    text = told(capsys, "compare", "000a", "000b")
+    assert "zero-shot test: this is a difference" in text
+    assert "trained policies" not in text
+
+
+def test_shares_of_nothing_say_what_there_was_none_of(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+    runs("20261121-093000-eval-insertion-hdmi_a-000a", {"acceptance": results(5, 5), "gate": 0.9})
+    shown = told(capsys, "show", "000a")
+    assert "failure taken for success  no trial is known to have failed" in shown
+    assert "next:   skill report 000a" in shown
 
 
 def test_without_a_common_test_nothing_is_claimed(three: Runs, capsys: pytest.CaptureFixture[str]) -> None:
