@@ -199,3 +199,21 @@ def exclusive(lock: Path, *, timeout_s: float) -> Iterator[None]:
         yield
     finally:
         holder.release()
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a process holds the lock file `lock`. To look takes the lock for a moment, if it is free.
+
+    Where there is no such file, or none that could be locked, nobody does.
+    """
+    if not lock.exists():
+        return False
+    looking = filelock.FileLock(lock, blocking=False, fallback_to_soft=False, thread_local=False)
+    try:
+        looking.acquire()
+    except filelock.Timeout:
+        return True
+    except (OSError, NotImplementedError, RuntimeError):
+        return False
+    looking.release()
+    return False

@@ -1,10 +1,8 @@
-"""The robot controller: power, safety, registers, program state, and the arm it moves, one tick after another.
+"""The robot controller: power, safety, registers, programs, and what the arm is told to do, one tick after another.
 
 What it does on faults is what e-Series controllers are documented to do, as far as clients can see it; where that is
 not documented, the case that asks more of a client is taken (after `unlock protective stop` a paused program goes on
-by itself). The arm's joints are computed from the tool's pose by the robot's kinematics. The world behind turns tools
-about their own axis only: a target that tilts the tool away from where the world holds it is not within the safety
-limits, and a motion there ends in a protective stop, as any deviation from the path does.
+by itself).
 """
 
 from __future__ import annotations
@@ -19,18 +17,14 @@ from typing import Protocol
 import numpy as np
 
 from skillcore.errors import ArmFaultError
-from skillcore.types import ArmState, Array, Pose, rotvec_from_rotation
+from skillcore.types import Pose, rotvec_from_rotation
+from skillcore_twin.body import Body, Setup
 from skillcore_twin.force_mode import PATH_DEVIATION_M, PATH_DEVIATION_RAD, ForceMode, led_by_hand
 from skillcore_twin.live_world import LiveWorld
 from skillcore_twin.motions import Hold, Motion
-from skillcore_twin.robots import ELBOW_DOWN, Robot, follow, inverse
 
-GRAVITY_M_S2 = 9.81
 UNLOCK_AFTER_S = 5.0
-TILT_RAD = 0.15
-"""How far the tool may be tilted from where the world holds it."""
 REGISTERS = 48
-ZERO_TICKS = 12
 
 
 class RobotMode(IntEnum):
@@ -54,22 +48,6 @@ class SafetyMode(IntEnum):
 PROTECTIVE_BIT, EMERGENCY_BIT, ROBOT_EMERGENCY_BIT, NORMAL_BIT, STOPPED_BIT = 1 << 2, 1 << 7, 1 << 6, 1, 1 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What is installed on the robot.
-
-    tool_from_flange: where the TCP really is, which is also the TCP of the installation. payload_kg, payload_cog_m: of
-    what really hangs there, also as installed. tool_force_limit_n: the safety configuration's "tool force".
-    """
-
-    robot: Robot
-    tool_from_flange: Pose
-    payload_kg: float
-    payload_cog_m: tuple[float, float, float]
-    tool_force_limit_n: float = 120.0
-    serial: str = "20205500001"
-
-
 class Program(Protocol):
     """Something that runs on the controller."""
 
@@ -88,13 +66,12 @@ class Watchdog:
     since_s: float = 0.0
 
 
-class Controller:
+class Controller(Body):
     """Everything but the servers. Used from one thread; `LiveWorld` may be used from others beside it."""
 
     def __init__(self, setup: Setup, world: LiveWorld) -> None:
-        self.setup, self.world, self.robot = setup, world, setup.robot
-        self.tcp_from_flange = setup.tool_from_flange
-        self.payload_kg, self.payload_cog_m = setup.payload_kg, np.array(setup.payload_cog_m)
+        super().__init__(setup, world.read())
+        self.world = world
         self.mode = RobotMode.RUNNING
         self.runtime = Runtime.STOPPED
         self.remote, self.slider = True, 1.0
@@ -111,85 +88,14 @@ class Controller:
         self.hand: Pose | None = None
         self.log: deque[str] = deque(maxlen=50)
         self.ticks = 0
-        self._flange_from_tool = setup.tool_from_flange.inverse()
         self._began_s = time.monotonic()
-        self.state: ArmState = world.read()
-        self._base_tilt = self.state.tcp_from_base.rotation[:, 2].copy()
-        self._zero = np.zeros(6)
-        self._recent: deque[Array] = deque(maxlen=ZERO_TICKS)
-        self._joints = self._joints_of(self.state.tcp_from_base, ELBOW_DOWN)
-        self._target_joints = self._joints.copy()
-        self.joint_speeds = np.zeros(6)
-        self.command = self.tcp_of(self.state.tcp_from_base)
-        self.command_velocity = np.zeros(6)
         self.motion: Motion = Hold(self.command)
 
-    # --- frames ---
-
-    def tcp_of(self, tool_from_base: Pose) -> Pose:
-        """The active TCP, where the tool is."""
-        return tool_from_base @ self.setup.tool_from_flange.inverse() @ self.tcp_from_flange
-
-    def flange_of(self, tcp_from_base: Pose) -> Pose:
-        return tcp_from_base @ self.tcp_from_flange.inverse()
-
-    def tool_of(self, tcp_from_base: Pose) -> Pose:
-        return self.flange_of(tcp_from_base) @ self.setup.tool_from_flange
-
-    def inverse(self, tcp_from_base: Pose, near: Array | None = None) -> Array | None:
-        """Joints for a pose of the active TCP, or None."""
-        return inverse(self.robot, self.flange_of(tcp_from_base), self._joints if near is None else near)
-
-    def _joints_of(self, tool_from_base: Pose, near: Array) -> Array:
-        joints = follow(self.robot, tool_from_base @ self._flange_from_tool, near)
-        return near if joints is None else joints
-
-    # --- readings ---
+    # --- what it tells ---
 
     @property
     def timestamp_s(self) -> float:
         return time.monotonic() - self._began_s
-
-    @property
-    def tcp_from_base(self) -> Pose:
-        return self.tcp_of(self.state.tcp_from_base)
-
-    @property
-    def joints(self) -> Array:
-        return self._joints
-
-    @property
-    def target_joints(self) -> Array:
-        joints = self.inverse(self.command, self._target_joints)
-        if joints is not None:
-            self._target_joints = joints
-        return self._target_joints
-
-    @property
-    def raw_wrench(self) -> Array:
-        """(6,) at the tool and in its axes, before zeroing: contact, and the payload where it is set wrong."""
-        reading = self.state.wrench.as_vector()
-        missing = self.setup.payload_kg - self.payload_kg
-        if missing:
-            weight = self.state.tcp_from_base.rotation.T @ np.array([0.0, 0.0, -missing * GRAVITY_M_S2])
-            reading = reading + np.concatenate([weight, np.zeros(3)])
-        return reading
-
-    @property
-    def wrench(self) -> Array:
-        """(6,) what the surroundings exert at the active TCP, in base axes, after zeroing."""
-        reading = self.raw_wrench - self._zero
-        rotation = self.state.tcp_from_base.rotation
-        force, torque = rotation @ reading[:3], rotation @ reading[3:]
-        lever = self.state.tcp_from_base.position_m - self.tcp_from_base.position_m
-        return np.concatenate([force, torque + np.cross(lever, force)])
-
-    @property
-    def twist(self) -> Array:
-        """(6,) of the active TCP."""
-        linear, turn = self.state.twist[:3], self.state.twist[3:]
-        lever = self.tcp_from_base.position_m - self.state.tcp_from_base.position_m
-        return np.concatenate([linear + np.cross(turn, lever), turn])
 
     @property
     def protective(self) -> bool:
@@ -211,15 +117,6 @@ class Controller:
     def status_bits(self) -> int:
         powered = self.mode is not RobotMode.POWER_OFF
         return int(powered) | int(self.runtime is Runtime.PLAYING) << 1 | int(self.freedrive) << 2
-
-    def within_limits(self, tcp_from_base: Pose) -> bool:
-        """Whether a pose is within reach, joint limits, and what the world behind can do."""
-        joints = self.inverse(tcp_from_base)
-        tilt = float(np.linalg.norm(np.cross(self.tool_of(tcp_from_base).rotation[:, 2], self._base_tilt)))
-        return joints is not None and self.joints_within_limits(joints) and tilt < TILT_RAD
-
-    def joints_within_limits(self, joints: Array) -> bool:
-        return bool(np.all(np.abs(joints) <= self.robot.joint_limit_rad))
 
     # --- what happens to it ---
 
@@ -312,11 +209,6 @@ class Controller:
         if self.watchdog is not None and self.watchdog.register == register:
             self.watchdog.since_s = 0.0
 
-    def zero_force(self) -> None:
-        """The present wrench is the zero from now on."""
-        readings = list(self._recent) or [self.raw_wrench]
-        self._zero = np.mean(readings, axis=0)
-
     # --- a tick ---
 
     def tick(self, dt_s: float) -> None:
@@ -329,7 +221,7 @@ class Controller:
                 self.stop_program("it ended")
         before = self.command
         self._choose_command(dt_s)
-        self._note_velocity(before, dt_s)
+        self.note_velocity(before, dt_s)
         limit = self.world.force_limit_n
         if self.force is not None and not self._standing and not self.freedrive:
             limit = min(limit, self.force.most_n)
@@ -338,10 +230,7 @@ class Controller:
         except ArmFaultError as error:
             self.state = self.world.read()
             self.protective_stop(error.what)
-        self._recent.append(self.raw_wrench)
-        joints = self._joints_of(self.state.tcp_from_base, self._joints)
-        self.joint_speeds = (joints - self._joints) / dt_s
-        self._joints = joints
+        self.note_readings(dt_s)
         self._look_after_safety()
 
     @property
@@ -359,11 +248,6 @@ class Controller:
             self.command = self.force.step(self.wrench, self.tcp_from_base, self.command, planned, scaled)
         else:
             self.command = self.motion.step(scaled)
-
-    def _note_velocity(self, before: Pose, dt_s: float) -> None:
-        moved = self.command.position_m - before.position_m
-        turned = rotvec_from_rotation(self.command.rotation @ before.rotation.T)
-        self.command_velocity = np.concatenate([moved, turned]) / dt_s
 
     def _look_after_watchdog(self, dt_s: float) -> None:
         watchdog = self.watchdog

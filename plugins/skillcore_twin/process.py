@@ -15,8 +15,8 @@ from skillcore.errors import InputError, SkillcoreError, UnknownNameError
 from skillcore.parts import Context
 from skillcore.plugins import Registry
 from skillcore.types import Pose
+from skillcore_twin.body import Setup
 from skillcore_twin.client import Note, Order, note_of, order_from
-from skillcore_twin.controller import Setup
 from skillcore_twin.faults import Fault
 from skillcore_twin.frames import FrameServer
 from skillcore_twin.live_world import LiveWorld

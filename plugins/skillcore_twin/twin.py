@@ -11,7 +11,8 @@ from typing import Any
 
 from skillcore.errors import DeviceError, InputError, SkillcoreError
 from skillcore_twin import text_servers
-from skillcore_twin.controller import Controller, Setup
+from skillcore_twin.body import Setup
+from skillcore_twin.controller import Controller
 from skillcore_twin.faults import Fault, FaultSchedule, controller_faults
 from skillcore_twin.live_world import LiveWorld
 from skillcore_twin.rtde_server import PORT, RtdeServer

@@ -22,6 +22,7 @@ from skillcore.episodes import EpisodeStore, ReplayCache
 from skillcore.errors import InputError
 from skillcore.interfaces import Representation
 from skillcore.learning.collect import Assignment, collect
+from skillcore.learning.datasets import by_content
 from skillcore.learning.pretrain import choose_threshold, reward_figures, scores_of
 from skillcore.learning.seeds import rng_for, seed_for
 from skillcore.learning.training import domains_of, silent
@@ -113,7 +114,7 @@ def run_study(
         report=announce(f"{len(names)} variants shown by the demonstrator, in {place}"),
     )
     with EpisodeStore(place, create=False) as store:
-        ReplayCache.open(store, size_px=size_px)
+        ReplayCache.open(store, size_px=size_px, order=by_content)
     run_all(jobs, out, _run, (study, skill.name, place, size_px), workers=workers, report=report)
 
 
@@ -123,7 +124,7 @@ def _run(job: Job, study: RewardStudy, skill_name: str, place: Path, size_px: in
     split, model = job.what
     sets = draw_sets(study.splits[split], list(skill.variants()), job.seed)
     with EpisodeStore(place, create=False) as store:
-        every = ReplayCache.open(store, size_px=size_px)
+        every = ReplayCache.open(store, size_px=size_px, order=by_content)
     train, choose, test = (_of_variants(every, names) for names in (sets.train, sets.choose, sets.test))
     views = ViewShape(int(every.images.shape[1]), size_px, domains_of(train)[1])
 

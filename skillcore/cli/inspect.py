@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 from functools import partial
 from pathlib import Path
@@ -68,7 +68,7 @@ def inspect_command(
     With --run, seed and scenario are the run's.
     """
     from skillcore.learning.job import check_fit
-    from skillcore.learning.runs import RESULTS, new_run
+    from skillcore.learning.runs import RESULTS, new_run, working_on
     from skillcore.learning.saliency import layer_of, require_captum
     from skillcore.storage import make_folder_durably, write_durably, write_json_durably
 
@@ -98,24 +98,34 @@ def inspect_command(
         place, is_new = new_run("inspect", skill.name, variant.name, settings), True
     else:
         is_new = False
-    studies, sheets = _looked_at(
-        skill, variant, loaded, subjects, place, is_new=is_new, seed=seed, scenario=scenario, frames=frames, layer=layer
-    )
-    figures = {
-        "skill": skill.name,
-        "variant": variant.name,
-        "cell": loaded.name,
-        "run": str(place),
-        "seed": seed,
-        "studies": [study.as_json() for study in studies],
-    }
-    folder = Path(out) if out else place / "inspect"
-    make_folder_durably(folder)
-    for name, png in sheets.items():
-        write_durably(folder / name, png)
-    write_json_durably(folder / FIGURES, figures)
-    if is_new:
-        write_json_durably(place / RESULTS, figures)
+    with working_on(place) if is_new else contextlib.nullcontext():
+        studies, sheets = _looked_at(
+            skill,
+            variant,
+            loaded,
+            subjects,
+            place,
+            is_new=is_new,
+            seed=seed,
+            scenario=scenario,
+            frames=frames,
+            layer=layer,
+        )
+        figures = {
+            "skill": skill.name,
+            "variant": variant.name,
+            "cell": loaded.name,
+            "run": str(place),
+            "seed": seed,
+            "studies": [study.as_json() for study in studies],
+        }
+        folder = Path(out) if out else place / "inspect"
+        make_folder_durably(folder)
+        for name, png in sheets.items():
+            write_durably(folder / name, png)
+        write_json_durably(folder / FIGURES, figures)
+        if is_new:
+            write_json_durably(place / RESULTS, figures)
     for study in studies:
         for line in study.words():
             typer.echo(line)
@@ -212,17 +222,9 @@ def _same_perception(first: Bundle, second: Bundle) -> bool:
 def _made_by(run: Path | None) -> str:
     """The bundle that a finished run of `learn` has made, if it is still there. Raises InputError if the run's results
     are damaged."""
-    from skillcore.errors import InputError
-    from skillcore.learning.runs import RESULTS
+    from skillcore.learning.runs import read_results
 
-    if run is None or not (run / RESULTS).is_file():
-        return ""
-    try:
-        made = json.loads((run / RESULTS).read_bytes()).get("bundle")
-    except (OSError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"{run / RESULTS}: damaged: {error}", cure="name another run, or the bundle and none"
-        ) from error
+    made = (read_results(run) or {}).get("bundle") if run is not None else None
     return made if isinstance(made, str) and Path(made).is_dir() else ""
 
 

@@ -55,7 +55,7 @@ def learn_command(
     from skillcore.home import folder
     from skillcore.learning.bundles import PRETRAINED, about, find_bundle
     from skillcore.learning.job import Plan, Together, circumstances, learn
-    from skillcore.learning.runs import new_run, unfinished_run
+    from skillcore.learning.runs import new_run, unfinished_run, working_on
     from skillcore.reports.console import LiveConsole
     from skillcore.reports.tensorboard import EventWriter
 
@@ -89,7 +89,7 @@ def learn_command(
     typer.echo(f"bundle: {found.folder}")
     typer.echo(f"        {about(found.card)}")
     typer.echo("practice is rewarded by the reward model alone; the truth is shown beside it")
-    with EventWriter(run) as events, LiveConsole(console(), f"learning {variant.name}") as live:
+    with working_on(run), EventWriter(run) as events, LiveConsole(console(), f"learning {variant.name}") as live:
         outcome = learn(
             skill,
             variant,
@@ -144,7 +144,7 @@ def summary(outcome: Outcome, plan: Plan, reward: dict[str, Any]) -> list[str]:
     lines += [
         f"  greatest force     {max(trial.peak_force_n for trial in test.trials):.0f} N",
         f"Reward model (threshold {reward['threshold']:.3f}), judged by itself in the acceptance test:",
-        f"  success it did not see     {test.false_negatives}",
-        f"  failure it took for one    {test.false_positives}",
+        f"  success it did not see     {test.false_negatives.told('no trial is known to have succeeded')}",
+        f"  failure it took for one    {test.false_positives.told('no trial is known to have failed')}",
     ]
     return lines

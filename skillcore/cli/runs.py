@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,10 +14,8 @@ from skillcore.cli.output import printable
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from skillcore.learning.comparison import Mean, MeanDifference, RateDifference
     from skillcore.learning.evaluate import Rate
     from skillcore.learning.past_runs import PastRun
-    from skillcore.learning.run_comparison import RunComparison, Share
 
 runs_app = typer.Typer(name="runs", help="List the runs, show one, and compare two.", no_args_is_help=True)
 
@@ -44,8 +41,17 @@ NAMES = {
     "success_by_25_trials": "success, 25 by 25 trials",
     "without_noise": "without noise (checks)",
     "run": "insertions",
+    "typed": "as it was typed",
+    "taught": "socket taught by hand",
+    "force_n": "presses with at most",
+    "hard_force_n": "a trial ends at",
 }
-"""What keys of `results.json` are called here."""
+"""What keys of `run.json` and `results.json` are called here."""
+NOTHING = {
+    "false_positives": "no trial is known to have failed",
+    "false_negatives": "no trial is known to have succeeded",
+}
+"""What is said of shares where nothing could be counted."""
 LABEL = 29
 
 
@@ -109,6 +115,7 @@ def compare_runs(first: FirstRun, second: SecondRun, as_json: AsJson = False) ->
     from skillcore.errors import InputError
     from skillcore.learning.past_runs import find_run
     from skillcore.learning.run_comparison import compared
+    from skillcore.reports.run_comparison import comparison_table, differing, trials_of, verdict
 
     runs = [find_run(first), find_run(second)]
     for one in runs:
@@ -124,15 +131,15 @@ def compare_runs(first: FirstRun, second: SecondRun, as_json: AsJson = False) ->
         told = " ".join(filter(None, (one.setting("command"), one.setting("variant"), "on", one.cell)))
         typer.echo(printable(f"{letter}  {one.name}"))
         typer.echo(printable(f"   {told}, seed {one.setting('seed')}, {one.state}"))
-        typer.echo(f"   trials: {_trials_of(found, letter)}")
+        typer.echo(f"   trials: {trials_of(found, letter)}")
     typer.echo("")
     if found.shares or found.measures:
-        console().print(_comparison_table(found), soft_wrap=False)
+        console().print(comparison_table(found), soft_wrap=False)
         typer.echo("")
     for line in verdict(found):
         typer.echo(line)
     typer.echo("")
-    for line in _differing(found):
+    for line in differing(found):
         typer.echo(printable(line))
 
 
@@ -148,10 +155,11 @@ def _table(runs: Sequence[PastRun]) -> Table:
         name = heading in ("connector", "cell")
         right = heading in ("seed", "trials", "before", "after", "age")
         table.add_column(heading, justify="right" if right else "left", no_wrap=not name, overflow="fold")
-    colours = {"finished": "", "unfinished": "yellow", "damaged": "red"}
+    colours = {"done": "", "running": "green", "interrupted": "yellow", "damaged": "red"}
     now = datetime.now(UTC)
     for run in runs:
         age = run.age_s(now)
+        counted, before, after = _so_far(run)
         cells = (
             run.short,
             run.setting("command") or "-",
@@ -159,9 +167,9 @@ def _table(runs: Sequence[PastRun]) -> Table:
             run.cell or "-",
             run.setting("seed") or "-",
             run.state,
-            _counted(run),
-            _percent(run.rate("zero_shot")),
-            _percent(run.rate("acceptance")),
+            counted,
+            _percent(before),
+            _percent(after),
             {True: "passed", False: "missed", None: "-"}[run.accepted],
             "-" if age is None else age_in_words(age),
         )
@@ -170,20 +178,25 @@ def _table(runs: Sequence[PastRun]) -> Table:
     return table
 
 
-def _counted(run: PastRun) -> str:
+def _so_far(run: PastRun) -> tuple[str, Rate | None, Rate | None]:
+    """How many trials there are, and the success before and after practice; of what is not done, as far as it is."""
     from skillcore.errors import SkillcoreError
 
     try:
-        return str(run.trials())
+        if run.results is not None:
+            return str(run.trials()), run.rate("zero_shot"), run.rate("acceptance")
+        found = run.evaluations()
     except SkillcoreError:
         # A list tells of every run; what is wrong with the episodes of one, `show` says.
-        return "?"
+        return "?", None, None
+    count = str(sum(len(part.trials) for part in found.values()))
+    before, after = found.get("zero-shot"), found.get("acceptance")
+    return count, None if before is None else before.success, None if after is None else after.success
 
 
 def _listed(run: PastRun) -> dict[str, Any]:
     """A run as `list --json` has it."""
-    before, after = run.rate("zero_shot"), run.rate("acceptance")
-    counted = _counted(run)
+    counted, before, after = _so_far(run)
     return {
         "name": run.name,
         "folder": str(run.folder),
@@ -249,9 +262,16 @@ def _described(run: PastRun) -> Iterator[str]:
         for source, trials in saved.items():
             peak = max(trial.peak_force_n for trial in trials.trials)
             yield f"  {source:<{LABEL}}{len(trials.trials)} saved, {trials.success.hits} succeeded, peak {peak:.0f} N"
-    if run.state == "unfinished" and run.setting("command") == "learn":
-        again = f"skill learn {run.setting('skill')} --connector {run.setting('connector') or run.setting('variant')}"
-        yield from ("", printable(f"next:   {again} --resume, with the settings above"))
+    if run.state == "running" and saved:
+        yield from ("", f"next:   skill report {run.short}, which tells how far it is")
+    if run.state == "done" and run.setting("command") in ("learn", "eval"):
+        page = run.folder / "report.html"
+        yield from ("", f"report: {page}" if page.is_file() else f"next:   skill report {run.short}")
+    if run.state == "interrupted" and run.setting("command") == "learn":
+        typed = run.setting("typed")
+        named = run.setting("connector") or run.setting("variant")
+        again = typed.removesuffix(" --resume") or f"skill learn {run.setting('skill')} --connector {named}"
+        yield from ("", printable(f"next:   {again} --resume{'' if typed else ', with the settings above'}"))
 
 
 def _lines(values: Mapping[str, Any], depth: int = 1) -> Iterator[str]:
@@ -264,7 +284,7 @@ def _lines(values: Mapping[str, Any], depth: int = 1) -> Iterator[str]:
         rate = as_rate(value)
         rates = [as_rate(one) for one in value] if isinstance(value, list) else []
         if rate is not None:
-            yield label + str(rate)
+            yield label + rate.told(NOTHING.get(name, "none tried"))
         elif rates and all(rates):
             yield label + " ".join(_percent(one) for one in rates)
         elif isinstance(value, Mapping):
@@ -282,151 +302,6 @@ def _plain(name: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.1f} N" if name.endswith("_n") else f"{value:g}" if value == round(value, 4) else f"{value:.1f}"
     return value if isinstance(value, str) else json.dumps(value)
-
-
-# --- compare -----------------------------------------------------------------------------------------------------
-
-
-def _comparison_table(found: RunComparison) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("(95 % interval)", "A", "B", "B less A", ""):
-        table.add_column(heading, overflow="fold")
-    for share in found.shares:
-        one = share.difference
-        style = _colour(one, share.more_is_better)
-        table.add_row(share.title, _rate(one.first), _rate(one.second), _apart(one), Text(_word(one), style=style))
-    for measure in found.measures:
-        two, digits = measure.difference, 1 if measure.unit == "" else 0
-        title = f"{measure.title}, {measure.unit}" if measure.unit else measure.title
-        cells = (_mean(two.first, digits), _mean(two.second, digits), _mean_apart(two, digits))
-        table.add_row(title, *cells, _word(two))
-        if measure.unit:
-            greatest = [f"{mean.greatest:.{digits}f}" if mean.count else "-" for mean in (two.first, two.second)]
-            table.add_row(f"  greatest, {measure.unit}", *greatest, "", "")
-    return table
-
-
-def _trials_of(found: RunComparison, letter: str) -> str:
-    rates = {
-        share.title: share.difference.first if letter == "A" else share.difference.second
-        for share in found.shares
-        if share.more_is_better
-    }
-    return ", ".join(f"{title} {rate.trials}" for title, rate in rates.items() if rate.trials) or "none"
-
-
-def _colour(difference: RateDifference, more_is_better: bool) -> str:
-    if not difference.is_difference:
-        return ""
-    return "green" if (difference.value > 0.0) is more_is_better else "red"
-
-
-def _word(difference: RateDifference | MeanDifference) -> str:
-    if not difference.is_known:
-        return "-"
-    return "differ" if difference.is_difference else "alike" if difference.value == 0.0 else "chance"
-
-
-def _rate(rate: Rate) -> str:
-    """As 98% (93-99)."""
-    if not rate.trials:
-        return "none tried"
-    low, high = rate.interval
-    return f"{rate.value:.0%} ({100 * low:.0f}-{100 * high:.0f})"
-
-
-def _apart(difference: RateDifference) -> str:
-    """As +14 (+8 to +22), in points of a hundred."""
-    if not difference.is_known:
-        return "-"
-    low, high = difference.interval
-    return f"{_signed(100 * difference.value)} ({_signed(100 * low)} to {_signed(100 * high)})"
-
-
-def _mean(mean: Mean, digits: int) -> str:
-    if not mean.count:
-        return "none tried"
-    low, high = mean.interval
-    return f"{mean.value:.{digits}f}" + (f" ({low:.{digits}f}-{high:.{digits}f})" if mean.count > 1 else "")
-
-
-def _mean_apart(difference: MeanDifference, digits: int) -> str:
-    if not difference.is_known:
-        return "-"
-    low, high = difference.interval
-    return f"{difference.value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
-
-
-def _signed(points: float) -> str:
-    """Whole points; what is rounded to nothing has no sign."""
-    return "0" if round(points) == 0 else f"{points:+.0f}"
-
-
-def verdict(found: RunComparison) -> Iterator[str]:
-    """Plain sentences: is it a difference, and what would tell if it cannot be told."""
-    main = found.main
-    if main is None:
-        yield "These runs have no test in common: neither can be called better."
-        return
-    yield from _sentences(main)
-    for share in found.shares:
-        if share is not main and share.of_test and share.difference.is_difference:
-            yield from _sentences(share)
-    if found.first.setting("command") == found.second.setting("command") == "learn":
-        yield "This compares two trained policies. Whether one way of training is better than"
-        yield "another, one run of each cannot say: repeat both with other values of --seed."
-
-
-def _sentences(share: Share) -> Iterator[str]:
-    """Of one share, in lines of at most 80 columns."""
-    one, title = share.difference, share.title
-    low, high = one.interval
-    within = f"95 % interval {_signed(100 * low)} to {_signed(100 * high)}"
-    points = abs(100 * one.value)
-    if one.is_difference:
-        more = "B has more than A" if one.value > 0.0 else "B has less than A"
-        yield f"{title}: this is a difference. {more}, by {points:.0f} points"
-        yield f"  ({within} points; mid-p {_p(one.p_value)})."
-        return
-    if one.first.hits * one.second.trials == one.second.hits * one.first.trials:
-        yield f"{title}: no difference: both have the same share."
-        yield f"  What so few trials would not show: {within} points."
-        return
-    yield f"{title}: this may be chance. B has {points:.2g} points {'more' if one.value > 0.0 else 'less'} than A"
-    yield f"  ({within} points; mid-p {_p(one.p_value)})."
-    if low > 0.0 or high < 0.0 or one.p_value < 0.05:
-        yield "  Interval and test disagree, so it is on the edge: more trials would tell."
-    needed = one.trials_to_tell
-    if needed is None:
-        yield "  No number of trials that anybody would run could tell them apart."
-    else:
-        yield f"  To tell {points:.2g} points, each test would need about {_rounded(needed)} trials."
-
-
-def _p(value: float) -> str:
-    return "below 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _rounded(count: int) -> int:
-    """Two digits that count; an estimate deserves no more."""
-    if count < 100:
-        return count
-    step = int(10 ** (math.floor(math.log10(count)) - 1))
-    return math.ceil(count / step) * step
-
-
-def _differing(found: RunComparison) -> Iterator[str]:
-    if not found.settings:
-        yield "Settings: all alike."
-        return
-    yield "Settings that differ"
-    for one in found.settings:
-        yield f"  {one.name}"
-        yield f"    A  {one.first or '-'}"
-        yield f"    B  {one.second or '-'}"
 
 
 def _percent(rate: Rate | None) -> str:

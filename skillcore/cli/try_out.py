@@ -79,7 +79,7 @@ def eval_command(
     from skillcore.cli.report import report_of
     from skillcore.episodes import EpisodeStore
     from skillcore.learning.job import Plan, Together, make_task, measure_policy, template_of
-    from skillcore.learning.runs import RESULTS
+    from skillcore.learning.runs import RESULTS, working_on
     from skillcore.reports.console import LiveConsole
     from skillcore.reports.tensorboard import EventWriter
     from skillcore.storage import write_json_durably
@@ -88,6 +88,7 @@ def eval_command(
     skill, variant, loaded, found, run = _prepared("eval", skill_name, connector, cell, seed, device, bundle, scenario)
     plan = Plan(scenario=scenario, acceptance=trials, gate=gate)
     with (
+        working_on(run),
         EventWriter(run) as events,
         LiveConsole(console(), f"testing {variant.name}") as live,
         open_cell(loaded) as opened,
@@ -105,10 +106,10 @@ def eval_command(
             watcher=Together(live, events),
             reflex=partial(skill.reflex, opened),
         )
-    write_json_durably(run / RESULTS, {"acceptance": result.as_json(), "gate": gate, "scenario": scenario})
+        write_json_durably(run / RESULTS, {"acceptance": result.as_json(), "gate": gate, "scenario": scenario})
     typer.echo(f"success                  {result.success}")
-    typer.echo(f"success not seen         {result.false_negatives}")
-    typer.echo(f"failure taken for one    {result.false_positives}")
+    typer.echo(f"success not seen         {result.false_negatives.told('no trial is known to have succeeded')}")
+    typer.echo(f"failure taken for one    {result.false_positives.told('no trial is known to have failed')}")
     say_where(run, report=report_of(run), **record(run, events, video=video, rerun=rerun))
     if result.success.value < gate:
         raise typer.Exit(1)
@@ -136,7 +137,7 @@ def run_command(
     from skillcore.learning.evaluate import TrialResult, evaluate
     from skillcore.learning.job import Plan, make_task, template_of
     from skillcore.learning.rollout import PolicyActor
-    from skillcore.learning.runs import RESULTS
+    from skillcore.learning.runs import RESULTS, working_on
     from skillcore.reports.tensorboard import EventWriter
     from skillcore.storage import write_json_durably
 
@@ -151,7 +152,12 @@ def run_command(
         word = "inserted" if result.claimed else result.aborted or "not inserted within the steps allowed"
         typer.echo(f"{result.number + 1:4d}: {word} ({result.steps} steps, {result.peak_force_n:.0f} N)")
 
-    with EventWriter(run) as events, open_cell(loaded) as opened, EpisodeStore(run / "episodes") as store:
+    with (
+        working_on(run),
+        EventWriter(run) as events,
+        open_cell(loaded) as opened,
+        EpisodeStore(run / "episodes") as store,
+    ):
         task = make_task(skill, opened, variant, found.brain, scenario, seed)
         template = template_of(skill, opened, variant, found.brain, Plan(scenario=scenario), "run")
         events.stage(template.source, times, ())
@@ -164,7 +170,7 @@ def run_command(
             store=store,
             report=told,
         )
-    write_json_durably(run / RESULTS, {"run": result.as_json(), "scenario": scenario})
+        write_json_durably(run / RESULTS, {"run": result.as_json(), "scenario": scenario})
     say_where(run, **record(run, events, video=video, rerun=rerun))
     if result.claimed.hits < times:
         raise typer.Exit(1)

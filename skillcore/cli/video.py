@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from skillcore.reports.recorded_run import RecordedRun, Trial
+    from skillcore.learning.saved_trials import Trial
+    from skillcore.reports.recorded_run import RecordedRun
 
 
 def video_command(

@@ -42,6 +42,8 @@ from skillcore.types import PAST, Episode, Observation, Past
 Progress = Callable[[int, int], None]
 """Called with the number of episodes done and the number of all."""
 
+Order = Callable[[EpisodeRow], tuple[str | int, ...]]
+
 _LOCK_TIMEOUT_S = 3600.0  # As long as another process may take to build a large cache.
 
 
@@ -121,6 +123,7 @@ class ReplayCache:
         *,
         size_px: int,
         folder: Path | None = None,
+        order: Order | None = None,
         progress: Progress = lambda done, total: None,
         **filters: Unpack[Filters],
     ) -> Self:
@@ -128,12 +131,14 @@ class ReplayCache:
 
         Made once, and used again as long as the dataset stays the same. After episodes were added it is made
         anew from the old one and the added files, and takes its place. It lies in the store's `cache/`, or in
-        `folder`.
+        `folder`. order: a key to sort episodes by; without one they come as they were saved.
 
         Raises EpisodeError if no episode fits, a file is damaged, or images differ in form or are not square;
         StorageError if the disk is full or fails.
         """
         rows = store.rows(**filters)
+        if order is not None:
+            rows.sort(key=order)
         views = _views(rows, store, size_px)
         root = folder if folder is not None else store.cache_folder
         place = root / _key(rows, size_px)

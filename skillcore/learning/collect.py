@@ -219,11 +219,13 @@ def _work(
         own = range(rank, assignment.variants, max(1, workers))
         with EpisodeStore(folder) as store:
             for turn, loaded in enumerate(cells):
-                # Every variant meets one of the cells, in turn; each cell is opened once.
+                # Every variant meets one of the cells, in turn, the same with however many processes; each cell is
+                # opened once.
+                mine = [index for index in own if index % len(cells) == turn]
+                if not mine:
+                    continue
                 with open_cell(loaded, instance=instance) as cell:
-                    for index in own:
-                        if (index // max(1, workers)) % len(cells) != turn:
-                            continue
+                    for index in mine:
                         if stop.is_set():
                             return
                         variant = assignment.variant(skill, index)

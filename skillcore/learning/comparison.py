@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from skillcore.learning.evaluate import Rate
 from skillcore.learning.intervals import Z_95
@@ -30,22 +30,39 @@ ENOUGH_TRIALS = 1_000_000
 """Differences that would take more trials than this are none that anybody asks for."""
 
 
-@dataclass(frozen=True)
-class RateDifference:
-    """Of two independent shares: the second less the first."""
+class Estimate(Protocol):
+    """A figure with its interval: a share, or a mean."""
 
-    first: Rate
-    second: Rate
+    @property
+    def value(self) -> float: ...
+
+    @property
+    def is_known(self) -> bool: ...
+
+
+Side = TypeVar("Side", bound=Estimate)
+
+
+@dataclass(frozen=True)
+class Difference(Generic[Side]):
+    """Of two independent estimates: the second less the first."""
+
+    first: Side
+    second: Side
 
     @property
     def is_known(self) -> bool:
-        """Whether both were tried at all."""
-        return self.first.trials > 0 and self.second.trials > 0
+        """Whether both are."""
+        return self.first.is_known and self.second.is_known
 
     @property
     def value(self) -> float:
-        """In [-1, 1]; NaN where one was not tried."""
+        """NaN where one has no value."""
         return self.second.value - self.first.value
+
+
+class RateDifference(Difference[Rate]):
+    """Of two shares; in [-1, 1]."""
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -157,6 +174,11 @@ class Mean:
         return cls(count, value, math.sqrt(spread / (count - 1)) if count > 1 else 0.0, max(numbers))
 
     @property
+    def is_known(self) -> bool:
+        """Whether there are enough numbers for an interval."""
+        return self.count > 1
+
+    @property
     def interval(self) -> tuple[float, float]:
         """Student's; without bounds with fewer than two numbers."""
         if self.count < 2:
@@ -176,22 +198,8 @@ class Mean:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class MeanDifference:
-    """Of two independent means: the second less the first."""
-
-    first: Mean
-    second: Mean
-
-    @property
-    def is_known(self) -> bool:
-        """Whether both have an interval."""
-        return self.first.count > 1 and self.second.count > 1
-
-    @property
-    def value(self) -> float:
-        """NaN where there is nothing to compare."""
-        return self.second.value - self.first.value
+class MeanDifference(Difference[Mean]):
+    """Of two means."""
 
     @property
     def interval(self) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from skillcore.episodes import EpisodeStore, ReplayCache
+from skillcore.episodes import EpisodeRow, EpisodeStore, ReplayCache
 from skillcore.learning.bundles import read_card
 from skillcore.learning.collect import Assignment, collect
 from skillcore.skill import Skill
@@ -25,9 +25,15 @@ class Dataset:
 
 
 def open_dataset(folder: Path, *, size_px: int) -> Dataset:
-    """The episodes in a folder. Raises EpisodeError, StorageError."""
+    """The episodes in a folder, in the order of `by_content`. Raises EpisodeError, StorageError."""
     with EpisodeStore(folder, create=False) as store:
-        return Dataset(ReplayCache.open(store, size_px=size_px), store.dataset_hash())
+        return Dataset(ReplayCache.open(store, size_px=size_px, order=by_content), store.dataset_hash())
+
+
+def by_content(row: EpisodeRow) -> tuple[str | int, ...]:
+    """Orders episodes by what they are. Several processes collect, and who saves first is chance; what is trained on
+    them must not depend on it."""
+    return row.source, row.variant, row.cell, -1 if row.trial is None else row.trial, row.seed
 
 
 @dataclass(frozen=True, slots=True)

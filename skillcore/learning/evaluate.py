@@ -24,6 +24,11 @@ class Rate:
     trials: int
 
     @property
+    def is_known(self) -> bool:
+        """Whether anything was tried."""
+        return self.trials > 0
+
+    @property
     def value(self) -> float:
         """NaN without trials."""
         return self.hits / self.trials if self.trials else math.nan
@@ -35,8 +40,12 @@ class Rate:
         return float(low), float(high)
 
     def __str__(self) -> str:
+        return self.told("none tried")
+
+    def told(self, without: str) -> str:
+        """In words, with its counts and interval; `without` says that there was no trial to be counted."""
         if not self.trials:
-            return "none tried"
+            return without
         low, high = self.interval
         return f"{self.value:.0%} ({self.hits} of {self.trials}; 95 % interval {low:.0%} to {high:.0%})"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from skillcore.errors import InputError
 from skillcore.home import home
-from skillcore.learning.runs import ABOUT, RESULTS
+from skillcore.learning.runs import ABOUT, RESULTS, is_worked_on, read_mapping
 
 if TYPE_CHECKING:
     from skillcore.learning.evaluate import Evaluation, Rate
 
-State = Literal["finished", "unfinished", "damaged"]
+State = Literal["done", "running", "interrupted", "damaged"]
 PARTS = ("zero_shot", "practice", "acceptance")
 """Parts of a run that have results, in their order; a run need not have all of them."""
 NEAREST = 3
@@ -26,12 +25,14 @@ NEAREST = 3
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run's folder, and what was read of it. damage: what could not be read, or ""."""
+    """A run's folder, and what was read of it. damage: what could not be read, or "". is_running: whether a process
+    was at work on it when it was read."""
 
     folder: Path
     about: Mapping[str, Any]
     results: Mapping[str, Any] | None
     damage: str
+    is_running: bool = False
 
     @property
     def name(self) -> str:
@@ -45,10 +46,12 @@ class PastRun:
 
     @property
     def state(self) -> State:
-        """Whether it has results, has none yet, or cannot be read."""
+        """Done if it has results; else running or interrupted, for which there is --resume; or it cannot be read."""
         if self.damage:
             return "damaged"
-        return "unfinished" if self.results is None else "finished"
+        if self.results is not None:
+            return "done"
+        return "running" if self.is_running else "interrupted"
 
     def setting(self, name: str) -> str:
         """What the run says of itself under a name; "" where it says nothing."""
@@ -95,30 +98,11 @@ class PastRun:
 
     def evaluations(self) -> dict[str, Evaluation]:
         """What the saved episodes say, by source; nothing where there are none. Raises EpisodeError, StorageError."""
-        from skillcore.episodes import EpisodeStore
-        from skillcore.learning.evaluate import Evaluation, TrialResult
+        from skillcore.learning.saved_trials import EPISODES, evaluation_of, read_trials
 
-        if not (self.folder / "episodes").is_dir():
+        if not (self.folder / EPISODES).is_dir():
             return {}
-        with EpisodeStore(self.folder / "episodes", create=False) as store:
-            rows = store.rows()
-        found: dict[str, dict[int, TrialResult]] = {}
-        for row in rows:
-            if row.trial is not None:
-                found.setdefault(row.source, {})[row.trial] = TrialResult(
-                    number=row.trial,
-                    claimed=row.outcome == "success",
-                    truth=None if row.truth < 0 else bool(row.truth),
-                    steps=row.steps,
-                    peak_force_n=row.peak_force_n,
-                    clamps=row.clamps,
-                    overruns=row.overruns,
-                    aborted="aborted" if row.outcome == "aborted" else "",
-                )
-        return {
-            source: Evaluation(tuple(by_trial[number] for number in sorted(by_trial)))
-            for source, by_trial in found.items()
-        }
+        return {part: evaluation_of(trials) for part, trials in read_trials(self.folder).items()}
 
 
 def as_rate(value: object) -> Rate | None:
@@ -136,26 +120,19 @@ def as_rate(value: object) -> Rate | None:
 def read_past_run(folder: Path) -> PastRun:
     """What lies in a run's folder. Never raises over what is in it: `damage` tells."""
     faults: list[str] = []
-    about = _mapping(folder / ABOUT, faults)
-    if about is None and not faults:
-        faults.append(f"{folder / ABOUT}: the file is missing")
-    results = _mapping(folder / RESULTS, faults)
-    return PastRun(folder, about or {}, results, "; ".join(faults))
-
-
-def _mapping(path: Path, faults: list[str]) -> dict[str, Any] | None:
-    """A JSON file; None where there is none, or where it is damaged, of which `faults` is told."""
-    try:
-        value: Any = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError) as error:
-        faults.append(f"{path}: damaged: {error}")
-        return None
-    if isinstance(value, dict):
-        return value
-    faults.append(f"{path}: damaged: holds no mapping")
-    return None
+    read: dict[str, dict[str, Any] | None] = {}
+    for name in (ABOUT, RESULTS):
+        try:
+            read[name] = read_mapping(folder / name)
+        except InputError as error:
+            faults.append(error.what)
+        else:
+            if name == ABOUT and read[name] is None:
+                faults.append(f"{folder / ABOUT}: the file is missing")
+    results = read.get(RESULTS)
+    # Who holds the lock of a run that has its results makes pictures of it, if anything.
+    is_running = results is None and is_worked_on(folder)
+    return PastRun(folder, read.get(ABOUT) or {}, results, "; ".join(faults), is_running)
 
 
 def past_runs() -> list[PastRun]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from skillcore.episodes import ReplayCache
@@ -98,6 +99,8 @@ class Pretraining:
         return Pretrained(brain, self.prior, reward, told)
 
     def _make_brain(self, data: ReplayCache) -> Brain:
+        # What networks begin with is drawn from torch's own generator.
+        torch.manual_seed(seed_for(self._seed, "weights"))
         _, views, size_px, _, _ = data.images.shape
         shape = ViewShape(views, size_px, domains_of(data)[1])
         return make_brain(self._recipe, self._registry, views=shape, device=self._device)

@@ -11,7 +11,7 @@ from skillcore.learning.evaluate import Evaluation, Rate
 from skillcore.learning.past_runs import PastRun
 
 NO_RATE = Rate(0, 0)
-NOT_SETTINGS = ("began", "command", "skill", "connector")
+NOT_SETTINGS = ("began", "command", "skill", "connector", "title", "typed")
 """What `run.json` says beside the settings that a run was made with. The connector's own name is `variant`."""
 
 
@@ -40,7 +40,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Something that the runs were not made alike in; "" where a run says nothing of it."""
+    """Something that the runs were not made alike in; "" where a run says nothing of it, as older ones may."""
 
     name: str
     first: str
@@ -153,16 +153,20 @@ def _settings(first: PastRun, second: PastRun) -> Iterator[Setting]:
 
 
 def _flat(run: PastRun) -> dict[str, str]:
-    """Settings by name, those of the plan without it: `scenario`, and not `plan.scenario`."""
+    """Settings by name: `limits.force_n`, but those of the plan without it, `scenario` and not `plan.scenario`."""
     results = run.results or {}
     found = {name: _told(results[name]) for name in ("gate", "scenario") if name in results}
     for name, value in run.about.items():
-        if name == "plan" and isinstance(value, Mapping):
-            found |= {str(key): _told(one) for key, one in value.items()}
-        elif name not in NOT_SETTINGS:
+        if name in NOT_SETTINGS:
+            continue
+        if isinstance(value, Mapping):
+            found |= {str(key) if name == "plan" else f"{name}.{key}": _told(one) for key, one in value.items()}
+        else:
             found[name] = _told(value)
     return found
 
 
 def _told(value: object) -> str:
-    return "" if value is None else str(value)
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value)
+    return "none" if value is None else str(value)

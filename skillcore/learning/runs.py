@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from skillcore.errors import InputError
+import filelock
+
+from skillcore.errors import InputError, StorageError
 from skillcore.home import folder
-from skillcore.storage import make_folder_durably, write_json_durably
+from skillcore.storage import is_held, make_folder_durably, write_json_durably
 
-if TYPE_CHECKING:
-    pass
-
-ABOUT, RESULTS = "run.json", "results.json"
+ABOUT, RESULTS, LOCK = "run.json", "results.json", "run.lock"
+LOOKING_S = 2.0
+"""Who only looks whether a run is going on holds its lock for less than this."""
 
 
 def new_run(command: str, skill: str, variant: str, about: dict[str, Any]) -> Path:
@@ -31,28 +34,54 @@ def new_run(command: str, skill: str, variant: str, about: dict[str, Any]) -> Pa
     return place
 
 
+@contextlib.contextmanager
+def working_on(place: Path) -> Iterator[None]:
+    """Shows other processes that this one works on a run. They see it end however it ends: the lock is the operating
+    system's.
+
+    Raises InputError if another process works on it, StorageError if the lock cannot be made.
+    """
+    path = place / LOCK
+    # A soft lock would outlive a killed process.
+    lock = filelock.FileLock(path, timeout=LOOKING_S, fallback_to_soft=False, thread_local=False)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        what = f"{place}: another process works on this run"
+        raise InputError(what, cure=f"wait until it has ended, or end it; `fuser {path}` finds it") from None
+    except (OSError, NotImplementedError, RuntimeError) as error:
+        raise StorageError(f"cannot lock {path}: {error}", cure="use a home on a disk that knows locks") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_worked_on(place: Path) -> bool:
+    """Whether a process is at work on a run just now."""
+    return is_held(place / LOCK)
+
+
 def read_run(place: Path) -> dict[str, Any]:
     """What a run is. Raises InputError if the folder is none, or damaged."""
-    path = place / ABOUT
-    try:
-        about: Any = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{place}: is no run: there is no {ABOUT}", cure=f"see {folder('runs')}") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: damaged: {error}", cure="begin anew, without --resume") from error
-    if not isinstance(about, dict):
-        raise InputError(f"{path}: damaged: holds no mapping", cure="begin anew, without --resume")
+    about = read_mapping(place / ABOUT, cure="begin anew, without --resume")
+    if about is None:
+        raise InputError(f"{place}: is no run: there is no {ABOUT}", cure=f"see {folder('runs')}")
     return about
 
 
 def read_results(place: Path) -> dict[str, Any] | None:
     """What came of a run; None while it is not finished. Raises InputError if the file is damaged."""
-    path, cure = place / RESULTS, "put back a copy of the file"
+    return read_mapping(place / RESULTS, cure="put back a copy of the file")
+
+
+def read_mapping(path: Path, *, cure: str = "") -> dict[str, Any] | None:
+    """What a JSON file of a run says; None where there is none. Raises InputError if it is damaged."""
     try:
         found: Any = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged: {error}", cure=cure) from error
     if not isinstance(found, dict):
         raise InputError(f"{path}: damaged: holds no mapping", cure=cure)

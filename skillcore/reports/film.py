@@ -12,8 +12,9 @@ from pathlib import Path
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import InputError
 from skillcore.learning.evaluate import Evaluation
+from skillcore.learning.saved_trials import Trial, evaluation_of
 from skillcore.reports.overlay import AMBER, BLUE, GREEN, RED, card
-from skillcore.reports.recorded_run import RecordedRun, Trial, evaluation_of, shown_of_part, spread
+from skillcore.reports.recorded_run import RecordedRun, shown_of_part, spread
 from skillcore.reports.video import BEGIN_S, END_S, FOLDER, Film, Shot, rate_of, seconds_of, trial_shots, write_mp4
 
 LENGTH_S = 60.0
@@ -124,7 +125,7 @@ def _end(run: RecordedRun) -> tuple[str, list[str], tuple[int, int, int]]:
         return "Done", lines, BLUE
     if run.results is None:
         return "Not finished", lines, AMBER
-    gate = float(run.results.get("gate", 0.0))
+    gate = run.gate or 0.0
     passed = last.success.value >= gate
     lines[0] += f"; asked for: {gate:.0%}"
     return ("Accepted", lines, GREEN) if passed else ("Not accepted", lines, RED)

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skillcore.episodes import EpisodeStore
 from skillcore.episodes.images import encode_png
-from skillcore.reports.run_data import Part, RunData, Trial
+from skillcore.reports.run_data import ExplainedTrial, Part, RunData
 from skillcore.types import Episode
 
 FRAMES = 8
@@ -45,7 +44,7 @@ class Strip:
     frames: tuple[Frame, ...]
 
 
-def chosen(data: RunData) -> list[tuple[Part, Trial]]:
+def chosen(data: RunData) -> list[tuple[Part, ExplainedTrial]]:
     """Failures that stand for the others: of acceptance, and of the end of practice; of each kind the latest first."""
     acceptance, practice = data.part("acceptance"), data.part("practice")
     late = practice.trials[len(practice.trials) - math.ceil(LATE * len(practice.trials)) :]
@@ -53,15 +52,15 @@ def chosen(data: RunData) -> list[tuple[Part, Trial]]:
     return found + [(practice, trial) for trial in _representative(late, OF_PRACTICE)]
 
 
-def _representative(trials: Sequence[Trial], count: int) -> list[Trial]:
+def _representative(trials: Sequence[ExplainedTrial], count: int) -> list[ExplainedTrial]:
     """At most `count` of the trials that failed: one of each kind in turn, the latest of it first."""
-    kinds: dict[str, list[Trial]] = {}
+    kinds: dict[str, list[ExplainedTrial]] = {}
     for trial in trials:
         if trial.reason is not None:
             kinds.setdefault(trial.reason.kind, []).append(trial)
     # What happened most often comes first.
     rounds = sorted(kinds.values(), key=len, reverse=True)
-    picked: list[Trial] = []
+    picked: list[ExplainedTrial] = []
     while any(rounds) and len(picked) < count:
         for one in rounds:
             if one and len(picked) < count:
@@ -71,16 +70,16 @@ def _representative(trials: Sequence[Trial], count: int) -> list[Trial]:
 
 def strips(data: RunData) -> list[Strip]:
     """The strips of a run. Raises EpisodeError if an episode is damaged."""
-    with EpisodeStore(data.store, create=False) as store:
-        return [_strip(part.source, trial, store.read(trial.episode)) for part, trial in chosen(data)]
+    with data.run.store as store:
+        return [_strip(part.source, trial, store.read(trial.episode_id)) for part, trial in chosen(data)]
 
 
-def _strip(source: str, trial: Trial, episode: Episode) -> Strip:
+def _strip(source: str, trial: ExplainedTrial, episode: Episode) -> Strip:
     if trial.reason is None:
         raise ValueError(f"trial {trial.result.number} did not fail")
     return Strip(
         source=source,
-        number=trial.result.number + 1,
+        number=trial.number,
         title=trial.reason.title,
         words=trial.reason.words,
         steps=trial.result.steps,

@@ -1,35 +1,43 @@
-"""What a run has left on disk, as pictures of it need it: its trials by part, and where it took place."""
+"""A run as it lies in its folder: what it was made with, its trials by part, and what came of it.
+
+The one reader for all that is made of a run: reports add why trials failed (`skillcore.reports.run_data`), films and
+recordings the episodes of the trials that they show.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from skillcore.episodes import EpisodeRow, EpisodeStore
+from skillcore.episodes import EpisodeStore
 from skillcore.errors import InputError
-from skillcore.learning.evaluate import Evaluation, TrialResult
 from skillcore.learning.practice import is_check
-from skillcore.learning.runs import ABOUT, read_results, read_run
+from skillcore.learning.runs import ABOUT, RESULTS, read_results, read_run
+from skillcore.learning.saved_trials import EPISODES, Trial, read_trials
 
 PARTS = ("zero-shot", "practice", "acceptance", "run")
 """Sources of episodes that a run can hold, in the order they come in."""
 _THRESHOLD = re.compile(r"^threshold ([\d.]+)\b")
+LARGEST = 1e300
+_CURE = "put back a copy of the file"
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What is not in an episode: words for what it shows, and what its numbers mean.
 
-    cameras: names of the views. force_limit_n: what the arm may press with. step_m, turn_step_rad: what an action of 1
-    moves and turns. Runs that were begun before this was written down have none of them.
+    cameras: names of the views. force_limit_n: what the arm may press with. hard_force_limit_n: where a trial ends.
+    step_m, turn_step_rad: what an action of 1 moves and turns. Runs that were begun before this was written down have
+    none of them.
     """
 
     title: str
     cameras: tuple[str, ...] = ()
     force_limit_n: float | None = None
+    hard_force_limit_n: float | None = None
     step_m: float | None = None
     turn_step_rad: float | None = None
 
@@ -39,33 +47,21 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """A trial that was saved: the part it is of, its result, and the id of its episode."""
-
-    part: str
-    result: TrialResult
-    episode_id: str
-
-    @property
-    def number(self) -> int:
-        """As people count: from 1."""
-        return self.result.number + 1
-
-
-@dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """A run's folder. parts: the trials of each part that has any, in their order. results: None while unfinished."""
+    """A run's folder. parts: the trials of each part that has any, in their order. results: None while unfinished;
+    gate: the share of acceptance trials that is asked for, as they say; None where they say nothing of one."""
 
     folder: Path
     about: dict[str, Any]
     setting: Setting
     parts: dict[str, list[Trial]] = field(default_factory=dict)
     results: dict[str, Any] | None = None
+    gate: float | None = None
 
     @property
     def store(self) -> EpisodeStore:
         """Its episodes. Raises EpisodeError, StorageError."""
-        return EpisodeStore(self.folder / "episodes", create=False)
+        return EpisodeStore(self.folder / EPISODES, create=False)
 
     def words_of(self, part: str) -> str:
         """What a part is called in a picture."""
@@ -77,54 +73,49 @@ class RecordedRun:
 def read_recorded(folder: Path) -> RecordedRun:
     """The run in a folder, as far as it has come. Raises InputError, EpisodeError, StorageError."""
     about = read_run(folder)
-    parts: dict[str, list[Trial]] = {}
-    with EpisodeStore(folder / "episodes", create=False) as store:
-        for part in PARTS:
-            # Of a trial that was saved twice the later one counts, as it does when a run goes on.
-            by_trial = {row.trial: row for row in store.rows(source=part) if row.trial is not None}
-            if by_trial:
-                parts[part] = [Trial(part, result_of(by_trial[key]), by_trial[key].id) for key in sorted(by_trial)]
-    return RecordedRun(folder, about, setting_of(about, folder), parts, read_results(folder))
+    trials = read_trials(folder)
+    results = read_results(folder)
+    return RecordedRun(
+        folder,
+        about,
+        setting_of(about, folder),
+        {part: trials[part] for part in PARTS if part in trials},
+        results,
+        number_of(results or {}, "gate", folder / RESULTS),
+    )
 
 
 def setting_of(about: dict[str, Any], folder: Path) -> Setting:
     """What `skillcore.learning.job.circumstances` has written into run.json. Raises InputError if it is damaged."""
-    limits, control = about.get("limits", {}), about.get("control", {})
-    try:
-        return Setting(
-            title=str(about.get("title", about.get("variant", ""))),
-            cameras=tuple(str(name) for name in about.get("cameras", ())),
-            force_limit_n=float(limits["force_n"]) if "force_n" in limits else None,
-            step_m=float(control["step_m"]) if "step_m" in control else None,
-            turn_step_rad=float(control["turn_step_rad"]) if "turn_step_rad" in control else None,
-        )
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{folder / ABOUT}: damaged: {error}", cure="put back a copy of the file") from error
-
-
-def result_of(row: EpisodeRow) -> TrialResult:
-    """How a trial went, by what the index says of it."""
-    return TrialResult(
-        number=row.trial or 0,
-        claimed=row.outcome == "success",
-        truth=None if row.truth < 0 else bool(row.truth),
-        steps=row.steps,
-        peak_force_n=row.peak_force_n,
-        clamps=row.clamps,
-        overruns=row.overruns,
-        aborted="aborted" if row.outcome == "aborted" else "",
+    path = folder / ABOUT
+    cameras, limits, control = (about.get(name) for name in ("cameras", "limits", "control"))
+    if cameras is not None and not isinstance(cameras, list):
+        raise InputError(f"{path}: damaged: cameras is no list", cure=_CURE)
+    return Setting(
+        title=str(about.get("title") or about.get("variant") or ""),
+        cameras=tuple(str(name) for name in cameras or ()),
+        force_limit_n=number_of(limits, "force_n", path),
+        hard_force_limit_n=number_of(limits, "hard_force_n", path),
+        step_m=number_of(control, "step_m", path),
+        turn_step_rad=number_of(control, "turn_step_rad", path),
     )
+
+
+def number_of(noted: Any, name: str, path: Path) -> float | None:
+    """A number by its name; None where nothing was noted. Raises InputError for what is no number."""
+    if noted is None or (isinstance(noted, Mapping) and name not in noted):
+        return None
+    value = noted[name] if isinstance(noted, Mapping) else noted
+    # JSON as Python reads it knows NaN, and whole numbers that no float can hold.
+    if isinstance(value, bool) or not isinstance(value, float | int) or not abs(value) < LARGEST:
+        raise InputError(f"{path}: damaged: {name} is no number", cure=_CURE)
+    return float(value)
 
 
 def threshold_of(reward_model: str) -> float | None:
     """The reward threshold that an episode was judged by, as `EpisodeInfo.reward_model` has it; None without one."""
     found = _THRESHOLD.match(reward_model)
     return float(found.group(1)) if found else None
-
-
-def evaluation_of(trials: Sequence[Trial]) -> Evaluation:
-    """The figures of these trials."""
-    return Evaluation(tuple(trial.result for trial in trials))
 
 
 def shown_of_part(part: str, trials: Sequence[Trial]) -> list[Trial]:

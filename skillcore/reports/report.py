@@ -52,8 +52,8 @@ def content_of(data: RunData) -> dict[str, Any]:
     """What the page says, by the names that the template uses."""
     return {
         "data": data,
-        "title": str(data.about.get("title") or data.about["variant"]),
-        "versions": data.about.get("packages") or (data.card.packages if data.card else {}),
+        "title": str(data.run.about.get("title") or data.run.about["variant"]),
+        "versions": data.run.about.get("packages") or (data.card.packages if data.card else {}),
         "verdict": verdict_of(data),
         "figures": _figures(data),
         "curve": learning_curve(data),
@@ -91,7 +91,7 @@ def verdict_of(data: RunData) -> Verdict:
         done = ", ".join(f"{len(part.trials)} trials of {IN_FULL[source]}" for source, part in data.parts.items())
         return Verdict("unfinished", "Not finished", (f"So far there are {done}. Nothing is decided.",), ())
     gate = data.gate
-    passed = bool((data.results or {}).get("accepted", test.success.value >= gate))
+    passed = bool((data.run.results or {}).get("accepted", test.success.value >= gate))
     low, high = test.success.interval
     reasons = [
         f"{test.success.hits} of {len(test.trials)} acceptance trials succeeded; {percent(gate)} are asked for.",
@@ -230,7 +230,7 @@ def _practice_words(data: RunData) -> str:
 
 
 def _plan(data: RunData) -> Mapping[str, Any]:
-    plan = data.about.get("plan")
+    plan = data.run.about.get("plan")
     return plan if isinstance(plan, dict) else {}
 
 
@@ -360,11 +360,11 @@ def _reasons(data: RunData) -> dict[str, Any]:
     }
     total = sum(counts.values(), Counter[Any]())
     rows = [(TITLES[kind], [counts[source][kind] for source in data.parts]) for kind, _ in total.most_common()]
-    return {"parts": [NAMES[source] for source in data.parts], "rows": rows}
+    return {"parts": [NAMES[source] for source in data.parts], "rows": rows, "unseen": total["not_seen"] > 0}
 
 
 def _settings(data: RunData) -> list[tuple[str, str]]:
-    about, plan = data.about, _plan(data)
+    about, plan = data.run.about, _plan(data)
     taught = about.get("taught")
     rows = [
         ("Command", about.get("typed")),
@@ -378,6 +378,6 @@ def _settings(data: RunData) -> list[tuple[str, str]]:
         ("Asked for", None if data.gate is None else percent(data.gate) + " of acceptance trials"),
         ("Networks on", about.get("device")),
         ("Began with bundle", about.get("bundle")),
-        ("Run's folder", str(data.folder)),
+        ("Run's folder", str(data.run.folder)),
     ]
     return [(name, str(value)) for name, value in rows if value not in (None, "")]

@@ -1,4 +1,4 @@
-"""What a report of a run is made of, read from the run's folder: nothing is remembered from the command itself."""
+"""What a report of a run is made of: the recorded run, and why its trials failed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from skillcore.episodes import EpisodeStore
 from skillcore.errors import BundleError, InputError
 from skillcore.learning.bundles import Card, read_card
-from skillcore.learning.evaluate import Evaluation, TrialResult
-from skillcore.learning.runs import ABOUT, RESULTS, read_results, read_run
+from skillcore.learning.evaluate import Evaluation
+from skillcore.learning.runs import ABOUT, RESULTS
+from skillcore.learning.saved_trials import Trial, evaluation_of
 from skillcore.reports.reasons import Reason, Socket, reason_of, socket_of
+from skillcore.reports.recorded_run import RecordedRun, number_of, read_recorded
 from skillcore.safety import CLAMPS
 from skillcore.types import Episode, Pose
 
@@ -27,12 +28,10 @@ _CURE = "put back a copy of the file"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trial:
-    """One trial: its result, why it failed (None for one that did not), and where its episode lies."""
+class ExplainedTrial(Trial):
+    """A trial, why it failed (None for one that did not), when it began, and what the guard cut back in it."""
 
-    result: TrialResult
     reason: Reason | None
-    episode: str
     started: datetime | None
     clamps: Mapping[str, int]
 
@@ -42,11 +41,11 @@ class Part:
     """One part of a run: trials of one source, in their order."""
 
     source: str
-    trials: tuple[Trial, ...]
+    trials: tuple[ExplainedTrial, ...]
 
     @property
     def evaluation(self) -> Evaluation:
-        return Evaluation(tuple(trial.result for trial in self.trials))
+        return evaluation_of(self.trials)
 
     @property
     def peak_force_n(self) -> float:
@@ -81,16 +80,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunData:
-    """A run as it lies in its folder. results: None while it is not finished; gate: the share of acceptance trials that
-    is asked for, once it is. limits: what the arm is to press with at most, and the force at which a trial ends, in N;
-    None where they were not noted. bundle: what it has made, or tested; card: of that bundle; None where it cannot be
-    read any more."""
+    """A run that a report is made of. gate: the share of acceptance trials that is asked for; None while it is not
+    finished. bundle: what it has made, or tested; card: of that bundle; None where it cannot be read any more."""
 
-    folder: Path
-    about: Mapping[str, Any]
-    results: Mapping[str, Any] | None
+    run: RecordedRun
     gate: float | None
-    limits: tuple[float, float] | None
     parts: Mapping[str, Part]
     card: Card | None
     bundle: Path | None
@@ -99,13 +93,15 @@ class RunData:
     has_truth: bool
     has_socket: bool
 
-    @property
-    def store(self) -> Path:
-        """Where its episodes lie."""
-        return self.folder / "episodes"
-
     def part(self, source: str) -> Part:
         return self.parts.get(source, Part(source, ()))
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """What the arm is to press with at most, and the force at which a trial ends, in N; None where they were not
+        noted."""
+        force_n, hard_force_n = self.run.setting.force_limit_n, self.run.setting.hard_force_limit_n
+        return None if force_n is None or hard_force_n is None else (force_n, hard_force_n)
 
 
 def read_run_data(folder: Path) -> RunData:
@@ -113,53 +109,53 @@ def read_run_data(folder: Path) -> RunData:
 
     Raises InputError if the folder is no run of `REPORTED`, or holds no trial; EpisodeError if an episode is damaged.
     """
-    about = read_run(folder)
+    run = read_recorded(folder)
+    about, path = run.about, folder / ABOUT
     command = about.get("command")
     if command not in REPORTED:
         raise InputError(
             f"{folder}: is a run of {command!r}, of which no report is made",
             cure=f"give the folder of a run of {' or '.join(REPORTED)}: they lie in the home's runs/",
         )
-    with EpisodeStore(folder / "episodes", create=False) as store:
-        rows = [row for row in store.rows(source=SOURCES) if row.trial is not None]
-        # By trial, so that an order of saving that a resumed run has changed does not matter.
-        rows.sort(key=lambda row: (SOURCES.index(row.source), row.trial or 0))
-        episodes = [(row.id, store.read(row.id, images=False)) for row in rows]
-    if not episodes:
-        raise InputError(f"{folder}: there is no trial in it yet", cure="let it run, and ask again then")
-    path = folder / ABOUT
     for name in ("skill", "variant"):
         if not isinstance(about.get(name), str):
             raise InputError(f"{path}: damaged: {name} is no text", cure=_CURE)
-    socket = _socket(about, [episode for _, episode in episodes], path)
-    limits = _numbers(about.get("limits"), ("force_n", "hard_force_n"), path)
-    trials: dict[str, list[Trial]] = {}
-    for episode_id, episode in episodes:
-        trials.setdefault(episode.info.source, []).append(_trial(episode_id, episode, socket))
-    results = read_results(folder)
-    bundle = Path(str((results or {}).get("bundle") or about.get("bundle") or ""))
+    if run.results is not None and run.gate is None:
+        raise InputError(f"{folder / RESULTS}: damaged: gate is no number", cure=_CURE)
+    trials = [trial for source in SOURCES for trial in run.parts.get(source, ())]
+    if not trials:
+        raise InputError(f"{folder}: there is no trial in it yet", cure="let it run, and ask again then")
+    with run.store as store:
+        episodes = [store.read(trial.episode_id, images=False) for trial in trials]
+    socket = _socket(about, episodes, path)
+    parts: dict[str, list[ExplainedTrial]] = {}
+    for trial, episode in zip(trials, episodes, strict=True):
+        parts.setdefault(trial.part, []).append(_explained(trial, episode, socket))
+    bundle = Path(str((run.results or {}).get("bundle") or about.get("bundle") or ""))
     card = _card(bundle)
-    last = episodes[-1][1]
+    last = episodes[-1].info
     return RunData(
-        folder=folder,
-        about=about,
-        results=results,
-        gate=None if results is None else _numbers(results, ("gate",), folder / RESULTS)[0],
-        limits=(limits[0], limits[1]) if limits else None,
-        parts={source: Part(source, tuple(found)) for source, found in trials.items()},
+        run=run,
+        gate=run.gate,
+        parts={source: Part(source, tuple(found)) for source, found in parts.items()},
         card=card,
         bundle=bundle if card is not None else None,
-        control_hz=last.info.control_hz,
-        scenario=last.info.scenario,
-        has_truth=all(episode.truth[-1] >= 0 for _, episode in episodes),
+        control_hz=last.control_hz,
+        scenario=last.scenario,
+        has_truth=all(trial.result.truth is not None for trial in trials),
         has_socket=socket is not None,
     )
 
 
-def _trial(episode_id: str, episode: Episode, socket: Socket | None) -> Trial:
-    number = 0 if episode.info.trial is None else episode.info.trial
-    result = TrialResult.of(episode, number)
-    return Trial(result, reason_of(episode, socket), episode_id, _time(episode.info.started_at), episode.info.clamps)
+def _explained(trial: Trial, episode: Episode, socket: Socket | None) -> ExplainedTrial:
+    return ExplainedTrial(
+        trial.part,
+        trial.result,
+        trial.episode_id,
+        reason=reason_of(episode, socket),
+        started=_time(episode.info.started_at),
+        clamps=episode.info.clamps,
+    )
 
 
 def _time(text: str) -> datetime | None:
@@ -174,24 +170,14 @@ def _socket(about: Mapping[str, Any], episodes: Sequence[Episode], path: Path) -
     noted = about.get("socket")
     if noted is None or (isinstance(noted, dict) and noted.get("depth_m") is None):
         return None  # A skill may have no depth to tell.
-    depth_m = _numbers(noted, ("depth_m",), path)
+    depth_m = number_of(noted, "depth_m", path)
     place = noted.get("from_base") if isinstance(noted, dict) else None
-    if not isinstance(place, list) or len(place) != 6 or not all(isinstance(one, float | int) for one in place):
+    numbers = place if isinstance(place, list) and all(isinstance(one, float | int) for one in place) else []
+    if depth_m is None or len(numbers) != 6:
         raise InputError(f"{path}: damaged: socket.from_base is not six numbers", cure=_CURE)
     # Where only the reward model knows, its word must do; one that errs now and then does not move the median.
     seated = [one for one in episodes if one.truth[-1] == 1 or (one.truth[-1] < 0 and one.info.outcome == "success")]
-    return socket_of(Pose.from_rotvec(place[:3], place[3:]), depth_m[0], seated)
-
-
-def _numbers(noted: Any, names: Sequence[str], path: Path) -> list[float]:
-    """Numbers by their names; empty where nothing was noted. Raises InputError for what is no number."""
-    if noted is None:
-        return []
-    values = [noted.get(name) for name in names] if isinstance(noted, dict) else [None]
-    wrong = [name for name, value in zip(names, values, strict=False) if not isinstance(value, float | int)]
-    if wrong:
-        raise InputError(f"{path}: damaged: {wrong[0]} is no number", cure=_CURE)
-    return [float(value) for value in values if value is not None]
+    return socket_of(Pose.from_rotvec(numbers[:3], numbers[3:]), depth_m, seated)
 
 
 def _card(bundle: Path) -> Card | None:

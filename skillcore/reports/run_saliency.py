@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from skillcore.cell_config import load_cell
-from skillcore.episodes import EpisodeStore
 from skillcore.errors import SkillcoreError
 from skillcore.learning.bundles import load_bundle
 from skillcore.learning.saliency import can_explain
@@ -23,11 +22,11 @@ def explained(data: RunData) -> tuple[bytes | None, str]:
         return None, "Where the policy looked cannot be shown: its bundle is not there any more, or cannot be read."
     chosen = next((trial for trial in reversed(trials) if trial.result.success), trials[-1])
     try:
-        with EpisodeStore(data.store, create=False) as store:
-            episode = store.read(chosen.episode)
+        with data.run.store as store:
+            episode = store.read(chosen.episode_id)
         registry = Registry.discover()
         brain = load_bundle(data.bundle, registry, device="cpu").brain
-        views = tuple(load_cell(str(data.about.get("cell", "")), registry).config.cameras)
+        views = tuple(load_cell(str(data.run.about.get("cell", "")), registry).config.cameras)
         return saliency_png(brain, episode, views=views, bundle=data.bundle.name), ""
     except SkillcoreError as error:
         # The report is of the run; a bundle, a cell file or a part that cannot show this is no reason to have none.

@@ -17,8 +17,9 @@ import numpy as np
 
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import InputError
+from skillcore.learning.saved_trials import Trial
 from skillcore.reports.overlay import HEIGHT_PX, WIDTH_PX, TrialPainter
-from skillcore.reports.recorded_run import RecordedRun, Trial, shown_of_part, spread
+from skillcore.reports.recorded_run import RecordedRun, shown_of_part, spread
 from skillcore.storage import make_folder_durably, storage_faults, temporary_beside
 from skillcore.types import Image
 

@@ -67,18 +67,29 @@ class Skill:
         )
 
 
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle made by `skill pretrain` from hardly any data. It cannot insert anything."""
-    place = tmp_path_factory.mktemp("tiny")
+def pretrain_tiny(place: Path, *more: str) -> Path:
+    """Makes a bundle with `skill pretrain` from hardly any data, in a folder, with a home there. It cannot insert
+    anything."""
     (place / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
     skill = Skill(place / "home", place)
     sizes = ("--connectors", "2", "--episodes", "2", "--validation-episodes", "1", "--rollouts", "2")
     parts = ("--recipe", "recipe.yaml", "--cell", "sim", "--device", "cpu", "--out", "bundle")
-    done = skill("pretrain", "insertion", *sizes, *parts)
+    done = skill("pretrain", "insertion", *sizes, *parts, *more)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     return place / "bundle"
+
+
+@pytest.fixture(scope="session")
+def make_tiny() -> Callable[..., Path]:
+    """Makes such a bundle; see `pretrain_tiny`."""
+    return pretrain_tiny
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Such a bundle."""
+    return pretrain_tiny(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="session")

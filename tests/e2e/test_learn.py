@@ -316,6 +316,27 @@ def test_what_was_killed_goes_on_to_the_same_end(doubtful: Path, start: Start, h
         assert (places[0] / name).read_bytes() == (places[1] / name).read_bytes(), name
 
 
+def test_a_run_that_goes_on_is_told_from_one_that_was_killed(
+    start: Start, tiny: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = learn_arguments(tiny, "--zero-shot", "10000")
+    process = start(*arguments, home=home)
+    try:
+        while process.poll() is None and episodes_on_disk(home) < 1:
+            time.sleep(0.01)
+        assert main(["runs", "list"]) == 0
+        assert " running " in capsys.readouterr().out
+        # Nobody goes on with it meanwhile.
+        assert main([*arguments, "--resume"]) == 2
+        assert "another process works on this run" in capsys.readouterr().err
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.communicate()
+    assert main(["runs", "list"]) == 0
+    assert " interrupted " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("name", "damage", "told"),
     [

@@ -101,6 +101,15 @@ def test_an_accepted_run_without_a_failure(make_run: MakeRun, make_episode: Make
     assert "Before practice" not in text
 
 
+def test_a_success_that_was_not_seen_is_not_called_a_failure(
+    whole_run: Path, make_run: MakeRun, make_episode: Make
+) -> None:
+    said = "A success that was not seen counts as a success above"
+    assert said in read(write_report(whole_run))
+    missed = [make_episode("acceptance", number) for number in range(3)]
+    assert said not in read(write_report(make_run(missed, results={"gate": 0.9}, name="missed")))
+
+
 def test_few_trials_are_said_to_be_few(make_run: MakeRun, make_episode: Make) -> None:
     run = make_run(successes(make_episode, 5), results={"gate": 0.9, "accepted": True})
     assert "So it may still be less than what is asked for" in read(write_report(run))

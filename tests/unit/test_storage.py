@@ -17,6 +17,7 @@ from skillcore.errors import StorageError
 from skillcore.storage import (
     exclusive,
     in_bytes,
+    is_held,
     is_temporary,
     make_folder_durably,
     require_space,
@@ -205,4 +206,16 @@ def test_a_lock_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     lock = tmp_path / "file" / "lock"
     with pytest.raises(StorageError, match="cannot lock"), exclusive(lock, timeout_s=1.0):
+        pass
+
+
+def test_a_lock_that_is_held_is_seen_and_one_that_is_free_is_left_alone(tmp_path: Path) -> None:
+    lock = tmp_path / "a.lock"
+    assert not is_held(lock)
+    assert not lock.exists()
+    with exclusive(lock, timeout_s=1.0):
+        assert is_held(lock)
+    assert not is_held(lock)
+    # To look has not kept it.
+    with exclusive(lock, timeout_s=1.0):
         pass

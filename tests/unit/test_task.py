@@ -1,6 +1,5 @@
 """Tasks: what an episode is made of, who says how it ends, and that they are proper gymnasium environments."""
 
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,22 +26,6 @@ from skillcore.task import (
 )
 from skillcore.types import Observation, Pose
 
-CELL = """\
-schema: 1
-name: paper
-control: {rate_hz: 10, step_m: 1 mm, turn_step_rad: 0.02}
-views: {size_px: 32}
-safety:
-  workspace: {min_m: [-0.02, -0.02, -0.01], max_m: [0.02, 0.02, 0.04]}
-  force_limit_n: 30
-  hard_force_limit_n: 60
-fixture: {position_m: [0.5, 0.0, 0.1], rotvec_rad: [0, 180 deg, 0]}
-simulation: {driver: paper}
-arm: {driver: paper}
-cameras:
-  left: {driver: paper}
-  front: {driver: paper}
-"""
 STILL = np.zeros(4, np.float32)
 
 
@@ -85,20 +68,10 @@ class FakeJudge:
         return score, score > 0.5
 
 
-@pytest.fixture(name="paper")
-def import_paper(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    monkeypatch.setenv("SKILLCORE_HOME", str(tmp_path / "home"))
-    monkeypatch.syspath_prepend(str(Path(__file__).parent / "toys"))
-    paper = importlib.import_module("paper_devices")
-    paper.LOG.clear()
-    paper.MADE.clear()
-    return paper
-
-
 @pytest.fixture(name="cell")
 def open_paper_cell(paper: Any, tmp_path: Path) -> Iterator[Cell]:
     path = tmp_path / "paper.yaml"
-    path.write_text(CELL)
+    path.write_text(paper.CELL)
     with open_cell(load_cell(path, Registry.from_modules({"paper": paper}))) as cell:
         yield cell
 

@@ -1,6 +1,5 @@
 """What was taught lies in a file that lasts, holds for the cell and the connector as they were, and is gone by."""
 
-import importlib
 import math
 import os
 import re
@@ -22,6 +21,7 @@ from skillcore.teaching import Lesson, record
 from skillcore.types import Pose
 from skillcore_insertion.skill import InsertionSkill
 
+pytestmark = pytest.mark.usefixtures("paper")
 CELL = """\
 schema: 1
 name: paper
@@ -34,13 +34,6 @@ cameras: {left: {driver: paper}}
 """
 DEPTH_M = 0.0115
 """Of the HDMI plug."""
-
-
-@pytest.fixture(autouse=True, name="paper")
-def import_paper(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    monkeypatch.setenv("SKILLCORE_HOME", str(tmp_path / "home"))
-    monkeypatch.syspath_prepend(str(Path(__file__).parent / "toys"))
-    return importlib.import_module("paper_devices")
 
 
 @pytest.fixture

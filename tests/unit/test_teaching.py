@@ -1,6 +1,5 @@
 """Teaching a seat by hand: who is asked when, what is kept, and that the arm ends stopped and guided by nobody."""
 
-import importlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,37 +19,13 @@ from skillcore.taught import check_reach
 from skillcore.teaching import ROUNDS, Lesson, Sight, mean_pose, spread_of, teach
 from skillcore.types import Pose, rotation_from_rotvec
 
-CELL = """\
-schema: 1
-name: paper
-control: {rate_hz: 10, step_m: 1 mm, turn_step_rad: 0.02}
-views: {size_px: 32}
-safety:
-  workspace: {min_m: [-0.02, -0.02, -0.015], max_m: [0.02, 0.02, 0.06]}
-  force_limit_n: 30
-  hard_force_limit_n: 60
-fixture: {position_m: [0.5, 0.0, 0.1], rotvec_rad: [0, 180 deg, 0]}
-simulation: {driver: paper}
-arm: {driver: paper}
-cameras: {left: {driver: paper}}
-"""
 SEAT = Seat(depth_m=0.010)
-
-
-@pytest.fixture(name="paper")
-def import_paper(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    monkeypatch.setenv("SKILLCORE_HOME", str(tmp_path / "home"))
-    monkeypatch.syspath_prepend(str(Path(__file__).parent / "toys"))
-    paper = importlib.import_module("paper_devices")
-    paper.LOG.clear()
-    paper.MADE.clear()
-    return paper
 
 
 @pytest.fixture(name="loaded")
 def load(paper: Any, tmp_path: Path) -> LoadedCell:
     path = tmp_path / "paper.yaml"
-    path.write_text(CELL)
+    path.write_text(paper.CELL)
     return load_cell(path, Registry.from_modules({"paper": paper}))
 
 
@@ -269,7 +244,7 @@ def test_an_arm_that_does_not_let_go_of_the_guiding_is_stopped(loaded: LoadedCel
 
 def test_an_arm_that_cannot_be_guided_says_so_before_anybody_is_asked(paper: Any, tmp_path: Path) -> None:
     path = tmp_path / "stiff.yaml"
-    path.write_text(CELL.replace("arm: {driver: paper}", "arm: {driver: stiff}"))
+    path.write_text(paper.CELL.replace("arm: {driver: paper}", "arm: {driver: stiff}"))
     with taught(load_cell(path, Registry.from_modules({"paper": paper})), paper) as (cell, person):
         with pytest.raises(DeviceError, match="the arm of cell paper cannot be guided by hand") as caught:
             lesson(cell, person)

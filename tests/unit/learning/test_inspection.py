@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -43,7 +42,6 @@ from skillcore_daib.representation import DomainBottleneck
 from skillcore_insertion.library import ConnectorLibrary
 from skillcore_insertion.task import InsertionTask
 
-TOYS = Path(__file__).parents[1] / "toys"
 SHIPPED = Path(skillcore_insertion.__file__).parent / "pretrained"
 CELL = """\
 schema: 1
@@ -70,15 +68,6 @@ class Never:
 
     def judge(self, observation: Observation) -> tuple[float, bool]:
         return 0.1, False
-
-
-@pytest.fixture(name="paper")
-def import_paper(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    monkeypatch.setenv("SKILLCORE_HOME", str(tmp_path / "home"))
-    monkeypatch.syspath_prepend(str(TOYS))
-    paper = importlib.import_module("paper_devices")
-    paper.LOG.clear()
-    return paper
 
 
 @contextmanager

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +19,20 @@ from skillcore.errors import InputError
 from skillcore.learning.evaluate import Evaluation, TrialResult
 from skillcore.learning.past_runs import find_run, past_runs, read_past_run
 from skillcore.learning.run_comparison import compared
+from skillcore.learning.runs import working_on
 from skillcore.storage import write_json_durably
 from skillcore.types import Episode
 
 PLAN = {"scenario": "I", "zero_shot": 50, "practice": 200, "acceptance": 100}
+WORKER = """
+import sys, time
+from pathlib import Path
+from skillcore.learning.runs import working_on
+
+with working_on(Path(sys.argv[1])):
+    print("at work", flush=True)
+    time.sleep(600)
+"""
 NEWEST = "20261122-101500-learn-insertion-hdmi_a-00aa"
 
 
@@ -100,7 +113,7 @@ def test_a_run_is_found_by_any_part_of_its_name_that_is_its_own(three: Runs, wan
 def test_a_run_is_found_by_its_folder_wherever_it_lies(three: Runs, tmp_path: Path) -> None:
     moved = (three.home / "runs" / NEWEST).rename(tmp_path / "elsewhere")
     assert find_run(str(moved)).folder == moved
-    assert find_run(str(moved)).state == "unfinished"
+    assert find_run(str(moved)).state == "interrupted"
 
 
 def test_an_end_that_is_one_runs_own_is_not_confused_with_a_part_of_another(runs: Runs) -> None:
@@ -154,9 +167,9 @@ def test_a_list_tells_of_each_run_in_a_line(three: Runs, capsys: pytest.CaptureF
     ]
     cells = [line.split() for line in lines]
     assert [line[:9] for line in cells] == [
-        ["00aa", "learn", "hdmi_a", "sim", "0", "unfinished", "6", "-", "-"],
-        ["7016", "learn", "hdmi_a", "sim", "0", "finished", "287", "44%", "98%"],
-        ["1c1c", "eval", "usb_a", "sim", "0", "finished", "100", "-", "40%"],
+        ["00aa", "learn", "hdmi_a", "sim", "0", "interrupted", "6", "67%", "-"],
+        ["7016", "learn", "hdmi_a", "sim", "0", "done", "287", "44%", "98%"],
+        ["1c1c", "eval", "usb_a", "sim", "0", "done", "100", "-", "40%"],
     ]
     assert [line[9] for line in cells] == ["-", "passed", "missed"]
     assert count.startswith("3 of 3 runs in ")
@@ -188,6 +201,41 @@ def test_a_name_that_no_run_has_is_answered_with_the_nearest(three: Runs, capsys
     assert "--connector hdmi_b: there is no such run; did you mean hdmi_a" in capsys.readouterr().err
 
 
+def test_a_run_is_running_as_long_as_its_process_lives(three: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = three.home / "runs" / NEWEST
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", WORKER, str(folder)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "at work\n"
+            assert find_run("00aa").state == "running"
+            assert " running " in told(capsys, "list", "--limit", "1")
+            shown = told(capsys, "show", "00aa")
+            assert shown.splitlines()[1] == "  running"
+            assert "next:   skill report 00aa" in shown
+            assert "--resume" not in shown
+            with pytest.raises(InputError, match="another process works on this run"), working_on(folder):
+                pass
+        finally:
+            process.send_signal(signal.SIGKILL)
+    assert find_run("00aa").state == "interrupted"
+    assert " interrupted " in told(capsys, "list", "--limit", "1")
+    with working_on(folder):
+        assert find_run("00aa").state == "running"
+    assert find_run("00aa").state == "interrupted"
+    # What has its results is done, whatever its process still draws.
+    with working_on(three.home / "runs" / "20261121-093000-learn-insertion-hdmi_a-7016"):
+        assert find_run("7016").state == "done"
+
+
+def test_a_run_without_a_lock_of_its_own_is_looked_at_and_left_alone(three: Runs) -> None:
+    folder = three.home / "runs" / NEWEST
+    before = sorted(folder.iterdir())
+    assert find_run("00aa").state == "interrupted"
+    assert sorted(folder.iterdir()) == before
+
+
 # --- damage ------------------------------------------------------------------------------------------------------
 
 
@@ -208,7 +256,7 @@ def test_a_damaged_run_is_listed_shown_and_not_compared(
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    assert [run.state for run in past_runs()] == ["unfinished", "damaged", "finished"]
+    assert [run.state for run in past_runs()] == ["interrupted", "damaged", "done"]
     assert "damaged" in told(capsys, "list")
     assert said in told(capsys, "show", "7016")
     assert said in told(capsys, "compare", "00aa", "7016", code=2)
@@ -220,7 +268,7 @@ def test_values_of_another_kind_than_promised_are_shown_as_they_are(
     odd = {"acceptance": {"success": {"hits": "many", "trials": 3}}, "zero_shot": 7, "gate": "high", "extra": [1, {}]}
     runs("20261121-093000-learn-insertion-hdmi_a-7016", odd, began="long ago", seed=[], cell=None, plan="none")
     (run,) = past_runs()
-    assert run.state == "finished"
+    assert run.state == "done"
     assert run.accepted is None
     assert run.trials() == 0
     told(capsys, "list")
@@ -241,7 +289,7 @@ def test_nothing_in_a_run_steers_the_terminal(runs: Runs, capsys: pytest.Capture
     folder = runs(
         "20261121-093000-learn-insertion-hdmi_a-7016", {"gate": "\x1b[2J"}, variant="\x1b]0;hi\x07", seed="\r"
     )
-    assert read_past_run(folder).state == "finished"
+    assert read_past_run(folder).state == "done"
     runs("20261122-093000-learn-insertion-hdmi_a-7017", {"gate": 0.5}, cell="/\x1b[31m/a.yaml")
     for arguments in (("list",), ("show", "7016"), ("compare", "7016", "7017")):
         text = told(capsys, *arguments)
@@ -253,7 +301,7 @@ def test_nothing_in_a_run_steers_the_terminal(runs: Runs, capsys: pytest.Capture
 
 def test_everything_of_a_run_is_shown(three: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     shown = told(capsys, "show", "7016")
-    assert shown.splitlines()[1] == "  finished, accepted"
+    assert shown.splitlines()[1] == "  done, accepted"
     assert "98% (98 of 100; 95 % interval 93% to 99%)" in shown
     folder = three.home / "runs" / "20261121-093000-learn-insertion-hdmi_a-7016"
 
@@ -274,6 +322,12 @@ def test_what_a_run_is_still_to_do_is_told(three: Runs, capsys: pytest.CaptureFi
     shown = told(capsys, "show", "00aa")
     assert "zero-shot                    6 saved, 4 succeeded, peak 30 N" in shown
     assert "next:   skill learn insertion --connector hdmi --resume" in shown
+    # As it was typed, where that was noted.
+    typed = "skill learn insertion --connector hdmi --seed 4"
+    three("20261123-101500-learn-insertion-hdmi_a-00ab", typed=typed)
+    assert f"next:   {typed} --resume\n" in told(capsys, "show", "00ab")
+    three("20261123-101501-learn-insertion-hdmi_a-00ac", typed=f"{typed} --resume")
+    assert f"next:   {typed} --resume\n" in told(capsys, "show", "00ac")
 
 
 # --- compare -----------------------------------------------------------------------------------------------------
@@ -312,6 +366,41 @@ def test_the_same_share_is_no_difference(runs: Runs, capsys: pytest.CaptureFixtu
     assert "no difference: both have the same share" in text
     assert "95 % interval -28 to +43 points" in text
     assert "--seed" not in text
+
+
+def test_settings_are_told_one_by_one_and_what_only_one_run_tells_in_a_line(
+    runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = {"acceptance": results(90, 100)}
+    control = {"step_m": 0.005, "turn_step_rad": 0.2}
+    newer = {"control": control, "cameras": ["left", "right"], "typed": "skill learn", "title": "HDMI", "taught": None}
+    runs("20261121-093000-learn-insertion-hdmi_a-000a", whole, packages={"torch": "2.12", "numpy": "2.4"}, **newer)
+    runs("20261122-093000-learn-insertion-usb_a-000b", whole, packages={"torch": "2.13", "numpy": "2.4"})
+    text = told(capsys, "compare", "000a", "000b")
+    assert "  packages.torch\n    A  2.12\n    B  2.13\n" in text
+    assert "numpy" not in text
+    assert "  Only A tells of: cameras, control.step_m, control.turn_step_rad, taught\n" in text
+    assert "Only B" not in text
+    # A harder connector is no worse policy.
+    assert "The runs are of different connectors,\nwhich alone may make a difference.\n" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_two_tests_before_practice_are_not_called_trained_policies(
+    runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs("20261121-093000-learn-insertion-hdmi_a-000a", {"zero_shot": results(70, 100)})
+    runs("20261122-093000-learn-insertion-hdmi_a-000b", {"zero_shot": results(98, 100)})
+    text = told(capsys, "compare", "000a", "000b")
+    assert "zero-shot test: this is a difference" in text
+    assert "trained policies" not in text
+
+
+def test_shares_of_nothing_say_what_there_was_none_of(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+    runs("20261121-093000-eval-insertion-hdmi_a-000a", {"acceptance": results(5, 5), "gate": 0.9})
+    shown = told(capsys, "show", "000a")
+    assert "failure taken for success  no trial is known to have failed" in shown
+    assert "next:   skill report 000a" in shown
 
 
 def test_without_a_common_test_nothing_is_claimed(three: Runs, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,23 @@ from skillcore.types import ArmState, Frame, Pose
 LOG: list[str] = []
 MADE: dict[str, Any] = {}
 """The devices of the cell that was opened last, by name."""
+CELL = """\
+schema: 1
+name: paper
+control: {rate_hz: 10, step_m: 1 mm, turn_step_rad: 0.02}
+views: {size_px: 32}
+safety:
+  workspace: {min_m: [-0.02, -0.02, -0.015], max_m: [0.02, 0.02, 0.06]}
+  force_limit_n: 30
+  hard_force_limit_n: 60
+fixture: {position_m: [0.5, 0.0, 0.1], rotvec_rad: [0, 180 deg, 0]}
+simulation: {driver: paper}
+arm: {driver: paper}
+cameras:
+  left: {driver: paper}
+  front: {driver: paper}
+"""
+"""The file of a cell that has them all."""
 
 
 class Options(StrictModel):
