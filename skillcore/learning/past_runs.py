@@ -108,7 +108,7 @@ class PastRun:
                 found.setdefault(row.source, {})[row.trial] = TrialResult(
                     number=row.trial,
                     claimed=row.outcome == "success",
-                    truth=None if row.truth < 0 else bool(row.truth),
+                    truth=row.known_success,
                     steps=row.steps,
                     peak_force_n=row.peak_force_n,
                     clamps=row.clamps,

@@ -107,7 +107,7 @@ def result_of(row: EpisodeRow) -> TrialResult:
     return TrialResult(
         number=row.trial or 0,
         claimed=row.outcome == "success",
-        truth=None if row.truth < 0 else bool(row.truth),
+        truth=row.known_success,
         steps=row.steps,
         peak_force_n=row.peak_force_n,
         clamps=row.clamps,

@@ -28,13 +28,15 @@ _CURE = "put back a copy of the file"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """One trial: its result, why it failed (None for one that did not), and where its episode lies."""
+    """One trial: its result, why it failed (None for one that did not), where its episode lies, and whether a person
+    has corrected its label."""
 
     result: TrialResult
     reason: Reason | None
     episode: str
     started: datetime | None
     clamps: Mapping[str, int]
+    corrected: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +67,11 @@ class Part:
     @property
     def aborted(self) -> int:
         return sum(trial.reason is not None and trial.reason.kind == "aborted" for trial in self.trials)
+
+    @property
+    def corrected(self) -> int:
+        """How many labels people have corrected."""
+        return sum(trial.corrected for trial in self.trials)
 
     @property
     def between_s(self) -> float:
@@ -159,7 +166,14 @@ def read_run_data(folder: Path) -> RunData:
 def _trial(episode_id: str, episode: Episode, socket: Socket | None) -> Trial:
     number = 0 if episode.info.trial is None else episode.info.trial
     result = TrialResult.of(episode, number)
-    return Trial(result, reason_of(episode, socket), episode_id, _time(episode.info.started_at), episode.info.clamps)
+    return Trial(
+        result,
+        reason_of(episode, socket),
+        episode_id,
+        _time(episode.info.started_at),
+        episode.info.clamps,
+        corrected=episode.corrected is not None,
+    )
 
 
 def _time(text: str) -> datetime | None:
@@ -179,7 +193,9 @@ def _socket(about: Mapping[str, Any], episodes: Sequence[Episode], path: Path) -
     if not isinstance(place, list) or len(place) != 6 or not all(isinstance(one, float | int) for one in place):
         raise InputError(f"{path}: damaged: socket.from_base is not six numbers", cure=_CURE)
     # Where only the reward model knows, its word must do; one that errs now and then does not move the median.
-    seated = [one for one in episodes if one.truth[-1] == 1 or (one.truth[-1] < 0 and one.info.outcome == "success")]
+    seated = [
+        one for one in episodes if one.known_success or (one.known_success is None and one.info.outcome == "success")
+    ]
     return socket_of(Pose.from_rotvec(place[:3], place[3:]), depth_m[0], seated)
 
 
