@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 
 import numpy as np
@@ -13,6 +14,7 @@ AGREEMENT = 2
 WINDOW = 3
 """So many of the last three frames must look like success, the last one among them. A glimpse that deceives seldom
 comes twice; and a plug that is seated feels the part only while it is pressed, which may be every other frame."""
+_THRESHOLD = re.compile(r"^threshold ([\d.]+)\b")
 
 
 class SelfReward:
@@ -52,3 +54,9 @@ def past_of(before: list[Observation]) -> Past:
         pose=np.stack([one["pose"] for one in filled])[np.newaxis],
         wrench=np.stack([one["wrench"] for one in filled])[np.newaxis],
     )
+
+
+def threshold_of(reward_model: str) -> float | None:
+    """The reward threshold that an episode was judged by, as `EpisodeInfo.reward_model` has it; None without one."""
+    found = _THRESHOLD.match(reward_model)
+    return float(found.group(1)) if found else None

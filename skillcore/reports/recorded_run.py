@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,6 @@ from skillcore.learning.runs import ABOUT, read_results, read_run
 
 PARTS = ("zero-shot", "practice", "acceptance", "run")
 """Sources of episodes that a run can hold, in the order they come in."""
-_THRESHOLD = re.compile(r"^threshold ([\d.]+)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +112,6 @@ def result_of(row: EpisodeRow) -> TrialResult:
         overruns=row.overruns,
         aborted="aborted" if row.outcome == "aborted" else "",
     )
-
-
-def threshold_of(reward_model: str) -> float | None:
-    """The reward threshold that an episode was judged by, as `EpisodeInfo.reward_model` has it; None without one."""
-    found = _THRESHOLD.match(reward_model)
-    return float(found.group(1)) if found else None
 
 
 def evaluation_of(trials: Sequence[Trial]) -> Evaluation:

@@ -18,7 +18,8 @@ import pytest
 from skillcore.cli import main
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import InputError
-from skillcore.reports.filmstrips import FRAMES, chosen, frames_of
+from skillcore.reports.filmstrips import chosen
+from skillcore.reports.moments import FRAMES, frames_of
 from skillcore.reports.report import verdict_of, write_report
 from skillcore.reports.run_data import read_run_data
 from skillcore.reports.run_saliency import explained
