@@ -111,10 +111,10 @@ def repair(folder: Path, progress: Progress = lambda done, total: None) -> Repai
 
 
 def no_store(layout: Layout) -> EpisodeError:
-    return EpisodeError(
-        f"{layout.folder}: there is no episode store in this folder",
-        cure="give the folder that holds index.sqlite and episodes/",
-    )
+    cure = "give the folder that holds index.sqlite and episodes/"
+    if Layout(layout.episodes).exists():
+        cure = f"did you mean {layout.episodes}?"
+    return EpisodeError(f"{layout.folder}: there is no episode store in this folder", cure=cure)
 
 
 def _layout_of(folder: Path) -> Layout:

@@ -24,7 +24,9 @@ WIDTH_PX, MARGIN, GAP = 1400, 24, 6
 LINE_PX = 21
 PANEL_PX, LABELLED_PX = 170, 200
 PAPER: Colour = (255, 255, 255)
-BY = {"correction": "a person", "label": "its label", "outcome": "how it ended"}
+LIGHT: Colour = (250, 190, 110)
+"""Of what was asked for, which lies behind what was done."""
+BY = {"correction": "by a person", "label": "by its label", "outcome": "by how it ended"}
 """Who says whether an episode succeeded, in words."""
 
 
@@ -66,7 +68,7 @@ def words_of(row: EpisodeRow, episode: Episode, corrections: Sequence[Correction
         + (f" ({info.note})" if info.note else ""),
         f"greatest force {max(info.peak_force_n, float(Motion.of(episode).force_n.max())):.0f} N; "
         f"cut back by the guard {sum(info.clamps.values())} times; late steps {info.overruns}",
-        f"success: {yes(said.success)}, says {BY[said.by]}"
+        f"success: {yes(said.success)}, {BY[said.by]}"
         + ("" if row.truth < 0 else f"; the simulation says {yes(row.truth == 1)}"),
     ]
     if info.reward_model:
@@ -76,7 +78,7 @@ def words_of(row: EpisodeRow, episode: Episode, corrections: Sequence[Correction
 
 def correction_words(one: Correction) -> str:
     """A correction in a line."""
-    was = f"{yes(one.was)}, said {BY[one.was_by]}"
+    was = f"{yes(one.was)}, {BY[one.was_by]}"
     why = f": {one.why}" if one.why else ""
     return f"  corrected {one.when[:16].replace('T', ' ')} by {one.who}: success {yes(one.success)} (was {was}){why}"
 
@@ -153,7 +155,7 @@ def _draw_charts(sheet: Image, episode: Episode, top: int) -> None:
         asked, done = (values[:, number].astype(np.float64) for values in (episode.action, episode.executed))
         panel = Panel(
             f"{name}: share of a full step",
-            [Trace("asked", at[:-1], asked, ORANGE, 1, stairs=True), Trace("done", at[:-1], done, BLUE, stairs=True)],
+            [Trace("asked", at[:-1], asked, LIGHT, 5, stairs=True), Trace("done", at[:-1], done, BLUE, stairs=True)],
             steps,
             low=-1.0,
         )
@@ -169,7 +171,7 @@ def _thought(episode: Episode, at: NDArray[np.float64]) -> Panel:
         return [Band(name, [colours[int(value)] for value in values])] if (values >= 0).any() else []
 
     return Panel(
-        "reward, and score of the reward model; below: label and truth of each frame (green yes, grey no)",
+        "reward, and score of the reward model; below: label and truth of each frame (green yes, grey no, pale none)",
         [
             Trace("score", at, episode.score.astype(np.float64), BLUE),
             Trace("reward", at[:-1], episode.reward.astype(np.float64), GREEN, 1, stairs=True),

@@ -89,7 +89,7 @@ class Panel:
         for number in step_ticks(self.steps):
             at = x(number)
             cv2.line(picture, (at, inner_bottom), (at, inner_bottom + 3), FAINT, 1)
-            said = str(number)
+            said = str(number) if number else "step 0"
             foot = inner_bottom + 14 + 14 * len(self.bands)
             write(picture, said, (at - text_width(said, SMALL) // 2, foot), SMALL, FAINT)
         if self.limit is not None and low <= self.limit <= high:
