@@ -204,11 +204,15 @@ def _ask(question: str, *, is_certain: bool) -> None:
     """Goes on only if somebody agrees. Raises InputError where nobody can be asked, typer.Exit where nobody agrees."""
     if is_certain:
         return
-    if not sys.stdin.isatty():
+    if not _can_ask():
         raise InputError("nothing was deleted: there is nobody to ask here", cure="add --yes if you are certain")
     if not typer.confirm(question):
         typer.echo("nothing was deleted")
         raise typer.Exit
+
+
+def _can_ask() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _count(rows: Sequence[EpisodeRow]) -> str:
