@@ -34,7 +34,9 @@ UNSOUND = 2
 @data_app.command("list")
 def list_episodes(
     folder: Folder,
-    variant: Annotated[list[str] | None, typer.Option(help="Only this variant; may be repeated.")] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option("--connector", "--variant", help="Only this connector; may be repeated.")
+    ] = None,
     source: Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all that is known.")] = False,
 ) -> None:

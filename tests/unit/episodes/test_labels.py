@@ -134,7 +134,7 @@ BREAKS: dict[str, Break] = {
     "empty": lambda path: path.write_text(""),
     "a field too many": lambda path: path.write_text(json.dumps({**json.loads(path.read_text()), "x": 1})),
     "a text for a truth": lambda path: path.write_text(path.read_text().replace("true", '"yes"')),
-    "another number": lambda path: path.rename(path.with_name(path.name.replace("0001", "0007"))),
+    "another number": lambda path: path.rename(path.with_name(path.name.replace(".0001.", ".0007."))),
     "huge": lambda path: path.write_text(" " * 70_000),
 }
 
