@@ -25,6 +25,7 @@ from skillcore.episodes.cache_files import (
     COLUMNS,
     META,
     CacheContent,
+    ChosenImages,
     JoinedImages,
     Part,
     gather_in_memory,
@@ -210,10 +211,11 @@ class ReplayCache:
         corrected = [one for cache in caches for one in cache.corrected]
         return cls(CacheContent(images, columns, lengths, infos, ids, corrected))
 
-    def of_episodes(self, chosen: NDArray[np.integer[Any]]) -> ReplayCache:
+    def of_episodes(self, chosen: NDArray[np.integer[Any]], *, in_memory: bool = True) -> ReplayCache:
         """Some of the episodes, in the order given, with copies of their frames in memory.
 
-        chosen: (episodes,) their numbers. Raises EpisodeError if there is none.
+        chosen: (episodes,) their numbers. in_memory: if not, images stay where they are.
+        Raises EpisodeError if there is none.
         """
         if not len(chosen):
             raise EpisodeError("a cache needs at least one episode")
@@ -223,7 +225,8 @@ class ReplayCache:
         lengths = [int(length) for length in ends - starts]
         infos, ids = [self.infos[number] for number in chosen], [self.ids[number] for number in chosen]
         corrected = [self.corrected[number] for number in chosen]
-        return ReplayCache(CacheContent(self.images[frames], columns, lengths, infos, ids, corrected))
+        images: Any = self.images[frames] if in_memory else ChosenImages(self.images, frames)
+        return ReplayCache(CacheContent(images, columns, lengths, infos, ids, corrected))
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -84,6 +84,21 @@ class JoinedImages:
         return found
 
 
+class ChosenImages:
+    """Some frames of other images, read as the array that they would make."""
+
+    def __init__(self, images: Image, frames: NDArray[np.integer[Any]]) -> None:
+        self._images, self._frames = images, frames
+        self.shape: tuple[int, ...] = (len(frames), *images.shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, frames: NDArray[np.integer[Any]]) -> Image:
+        """(batch, views, H, W, 3), a copy, of the frames (batch,) given."""
+        return np.asarray(self._images[self._frames[frames]])
+
+
 def part_of(episode: Episode, size_px: int | None) -> Part:
     """The part an episode makes, with square images of `size_px`, or as they are without it."""
     arrays: Arrays = {"images": _resized(episode.images, size_px)}

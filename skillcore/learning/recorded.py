@@ -49,8 +49,8 @@ class Recorded:
     def of_episodes(self, chosen: Episodes) -> Recorded:
         """Some of them; the counts stay those of all."""
         return Recorded(
-            self.labels.of_episodes(chosen),
-            self.steps.of_episodes(chosen),
+            self.labels.of_episodes(chosen, in_memory=False),
+            self.steps.of_episodes(chosen, in_memory=False),
             self.by_outcome,
             self.by_person,
             self.by_hindsight,
