@@ -35,9 +35,9 @@ def episodes_table(rows: Sequence[EpisodeRow]) -> Table:
     """Episodes in a table of at most 80 columns."""
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
     for heading in ("id", "variant", "source", "steps", "outcome", "label", "truth", "started"):
-        # Only names may be folded: the rest has a known width.
-        name = heading in ("variant", "source")
-        table.add_column(heading, justify="right" if heading == "steps" else "left", no_wrap=not name, overflow="fold")
+        # Only a variant's name may be folded: the rest has a known width.
+        justify = "right" if heading == "steps" else "left"
+        table.add_column(heading, justify=justify, no_wrap=heading != "variant", overflow="fold")  # type: ignore[arg-type]
     for row in rows:
         started = row.started_at[:16].replace("T", " ") or "-"
         cells = (

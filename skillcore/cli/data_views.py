@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skillcore.cli.data_output import ANSWER, Folder, progress_bar
-from skillcore.cli.output import print_table, printable
+from skillcore.cli.output import console, print_table, printable
 from skillcore.storage import in_bytes
 
 if TYPE_CHECKING:
     from skillcore.reports.dataset_statistics import Spread, Statistics
     from skillcore.types import Episode
 
+DONE = ("do x", "do y", "do z", "do yaw")
 ROWS = 27
 """Frames that a table shows without `--all`."""
 
@@ -158,6 +159,8 @@ def _time(seconds: float) -> str:
 
 def _print_frames(episode: Episode, *, every: bool) -> None:
     """A row for each frame: where, how hard, what was done next, and what was thought of it."""
+    from rich.table import Table
+
     from skillcore.reports.episode_sheet import Motion
 
     motion, steps = Motion.of(episode), episode.steps
@@ -181,7 +184,11 @@ def _print_frames(episode: Episode, *, every: bool) -> None:
                 ANSWER[int(episode.success[frame])],
             )
         )
-    headings = ("step", "x mm", "y mm", "z mm", "yaw", "N", "do x", "do y", "do z", "do yaw", "rew", "score", "label")
-    print_table(headings, rows)
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+    for heading in ("step", "x mm", "y mm", "z mm", "yaw", "N", *DONE, "rew", "score", "label"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console().print(table, soft_wrap=False)
     if len(frames) < count:
         typer.echo(f"{len(frames)} of {count} frames; --all shows every one")

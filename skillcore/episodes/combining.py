@@ -46,7 +46,8 @@ _LOCK_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One episode on its way into a new store: where it is, its row there, its row here, and its corrections."""
+    """One episode on its way into a new store: where it is, its row in that index, its row in the new one, and its
+    corrections."""
 
     source: Path
     row: EpisodeRow
@@ -108,7 +109,7 @@ def _joined(found: Sequence[tuple[Path, list[EpisodeRow], Corrections]]) -> tupl
                 copies[row.sha256] = dataclasses.replace(before, corrections=_both(before.corrections, said))
                 continue
             number = row.sequence + shift
-            new = dataclasses.replace(row, id=make_id(number, row.sha256), sequence=number, corrected=-1)
+            new = dataclasses.replace(row, id=make_id(number, row.sha256), sequence=number)
             copies[row.sha256] = Copy(folder, row, new, said)
         taken |= {number + shift for number in own}
     return list(copies.values()), duplicates
@@ -158,17 +159,18 @@ def split(
     Raises InputError if the folder is there, EpisodeError for a damaged file, StorageError if the disk is full or
     fails. Nothing is left behind then.
     """
-    corrections = _content(source)[1]
-    total = sum(len(rows) for rows in parts.values())
-    done = 0
-    with _building(out, sum(row.bytes for rows in parts.values() for row in rows)) as place:
-        for name, rows in parts.items():
-            copies = [
-                Copy(source, row, dataclasses.replace(row, corrected=-1), corrections.get(row.id, ())) for row in rows
-            ]
+    rows, corrections = _content(source)
+    recorded = {row.id: row for row in rows}
+    gone = [row.id for part in parts.values() for row in part if row.id not in recorded]
+    if gone:
+        raise EpisodeError(f"{source}: there is no episode {gone[0]!r} any more", cure="run the command again")
+    total, done = sum(map(len, parts.values())), 0
+    with _building(out, sum(row.bytes for part in parts.values() for row in part)) as place:
+        for name, part in parts.items():
+            copies = [Copy(source, recorded[row.id], recorded[row.id], corrections.get(row.id, ())) for row in part]
             before = done
             _write_store(place / name, copies, lambda now, _, before=before: progress(before + now, total), {})  # type: ignore[misc]
-            done += len(rows)
+            done += len(part)
 
 
 def by_share(rows: Sequence[EpisodeRow], share: float, seed: int) -> dict[str, list[EpisodeRow]]:
@@ -216,7 +218,7 @@ def folder_name(variant: str) -> str:
 
 def _content(folder: Path) -> tuple[list[EpisodeRow], Corrections]:
     with EpisodeStore(folder, create=False) as store:
-        return sorted(store.rows(), key=lambda row: (row.sequence, row.id)), store.corrections()
+        return sorted(store.recorded_rows(), key=lambda row: (row.sequence, row.id)), store.corrections()
 
 
 @contextlib.contextmanager

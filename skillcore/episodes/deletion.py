@@ -9,7 +9,6 @@ its episode.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -46,7 +45,7 @@ def delete(layout: Layout, index: Index, rows: Sequence[EpisodeRow]) -> None:
 def restore(layout: Layout, index: Index, rows: Sequence[EpisodeRow]) -> None:
     """The way back. Raises as `delete` does."""
     with _moving(layout, index, [row.id for row in rows]):
-        index.change(add=[dataclasses.replace(row, corrected=-1) for row in rows])
+        index.change(add=rows)
 
 
 @contextlib.contextmanager

@@ -209,6 +209,11 @@ class EpisodeStore:
         rows = [corrected_row(row, corrections[row.id][-1].success) if row.id in corrections else row for row in rows]
         return [row for row in rows if all(getattr(row, name) in choices for name, choices in late.items())]
 
+    def recorded_rows(self) -> list[EpisodeRow]:
+        """What the index says of all episodes, whatever people said afterwards. Raises as `rows` does."""
+        with self._open_index() as index:
+            return index.rows()
+
     def corrections(self, episode_id: str = "") -> Corrections:
         """What people said afterwards of how episodes ended, of all or of one. Raises EpisodeError, StorageError."""
         return read_corrections(self._layout, episode_id)

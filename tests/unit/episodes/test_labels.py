@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillcore.episodes import EpisodeStore, ReplayCache, dataset_hash
@@ -176,6 +176,7 @@ def test_a_correction_of_no_episode_here_is_found(practised: EpisodeStore) -> No
 LABELS = st.lists(st.sampled_from([-1, 0, 1]), min_size=1, max_size=12)
 
 
+@settings(deadline=None)
 @given(LABELS, st.booleans(), st.integers(0, 2**32 - 1))
 def test_corrected_labels_say_how_it_ended_and_guess_nothing(labels: list[int], success: bool, seed: int) -> None:
     before = np.array(labels, np.int8)

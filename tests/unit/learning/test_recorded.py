@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillcore.episodes import ReplayCache
@@ -152,6 +152,7 @@ def test_of_one_variant_episodes_are_kept_back() -> None:
 OUTCOMES = st.lists(st.sampled_from(["success", "timeout", "aborted"]), min_size=2, max_size=14)
 
 
+@settings(deadline=None)
 @given(OUTCOMES, st.integers(1, 4), st.integers(0, 100))
 def test_both_parts_show_success_and_failure(outcomes: list[Outcome], variants: int, seed: int) -> None:
     names = [f"v{number}" for number in range(variants)]
