@@ -36,8 +36,12 @@ def episodes_table(rows: Sequence[EpisodeRow]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
     for heading in ("id", "variant", "source", "steps", "outcome", "label", "truth", "started"):
         # Only a variant's name may be folded: the rest has a known width.
-        justify = "right" if heading == "steps" else "left"
-        table.add_column(heading, justify=justify, no_wrap=heading != "variant", overflow="fold")  # type: ignore[arg-type]
+        table.add_column(
+            heading,
+            justify="right" if heading == "steps" else "left",
+            no_wrap=heading != "variant",
+            overflow="fold",
+        )
     for row in rows:
         started = row.started_at[:16].replace("T", " ") or "-"
         cells = (
