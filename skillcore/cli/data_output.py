@@ -43,7 +43,7 @@ def episodes_table(rows: Sequence[EpisodeRow]) -> Table:
             overflow="fold",
         )
     for row in rows:
-        started = row.started_at[:16].replace("T", " ") or "-"
+        started = row.started_at[:10] or "-"
         cells = (
             *(row.id, row.variant, row.source, str(row.steps), row.outcome),
             *(label_of(row), ANSWER[row.truth], started),

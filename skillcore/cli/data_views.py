@@ -179,7 +179,7 @@ def _print_frames(episode: Episode, *, every: bool) -> None:
                 *(f"{value + 0.0:.1f}" for value in (x, y, z, motion.turn_deg[frame])),
                 f"{motion.force_n[frame]:.1f}",
                 *done,
-                f"{episode.reward[frame]:g}" if frame < steps else "-",
+                f"{round(float(episode.reward[frame]), 2):g}" if frame < steps else "-",
                 f"{score:.2f}" if math.isfinite(score) else "-",
                 ANSWER[int(episode.success[frame])],
             )
