@@ -154,9 +154,9 @@ def test_an_episode_is_shown_and_drawn(folder: Path, tmp_path: Path, monkeypatch
     assert result.exit_code == 0
     lines = result.output.splitlines()
     assert lines[0] == f"hdmi, episode {first}"
-    assert all(len(line.rstrip()) <= 80 for line in lines if line[:1].isdigit() or line.startswith("step"))
+    assert all(len(line.rstrip()) <= 80 for line in lines if line[:4].strip().isdigit() or line.startswith("step"))
     # A row for each of the four frames.
-    assert [line.split()[0] for line in lines if line[:2].strip().isdigit()] == ["0", "1", "2", "3"]
+    assert [line.split()[0] for line in lines if line[:4].strip().isdigit()] == ["0", "1", "2", "3"]
     assert (tmp_path / f"episode-{first}.png").read_bytes().startswith(b"\x89PNG")
     result = _run("show", str(folder), "--episode", first[-5:], "--png", "mine.png")
     assert "picture: mine.png" in result.output
