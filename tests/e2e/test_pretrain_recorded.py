@@ -110,8 +110,10 @@ def test_recorded_data_alone_makes_a_bundle_where_there_is_no_mujoco(recipe: Pat
 
 
 def test_a_policy_can_be_trained_where_a_reward_model_cannot(
-    recipe: Path, tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert pretrain(recipe, "--data", str(made_store(tmp_path / "whole", "sfsf"))) == 0
+    whole = (tmp_path / "bundle").rename(tmp_path / "kept")
     folder = made_store(tmp_path / "one", "ffff")
     with EpisodeStore(folder) as store:
         name = store.rows()[1].id
@@ -128,9 +130,9 @@ def test_a_policy_can_be_trained_where_a_reward_model_cannot(
     assert "the policy" not in told
     assert "only one episode shows a success" in told
     assert "--reward-from BUNDLE" in told
-    assert pretrain(recipe, "--data", str(folder), "--reward-from", str(tiny)) == 0
+    assert pretrain(recipe, "--data", str(folder), "--reward-from", str(whole)) == 0
     assert "reward model: taken over as it was" in capsys.readouterr().out
-    card, kept = read_card(tmp_path / "bundle"), read_card(tiny)
+    card, kept = read_card(tmp_path / "bundle"), read_card(whole)
     assert card.reward == kept.reward
     assert card.data["labels"]["by a person"] == 1
     names = [name for name in kept.files if name.startswith(("classifier", "touch"))]
