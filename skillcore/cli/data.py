@@ -23,7 +23,7 @@ from skillcore.storage import in_bytes
 
 data_app = typer.Typer(
     name="data",
-    help="Look into a folder of episodes, correct labels, join and split it, check it, and repair it.",
+    help="Look into recorded episodes, correct their labels, join, split, check and repair them.",
     no_args_is_help=True,
 )
 

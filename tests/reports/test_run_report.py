@@ -73,7 +73,7 @@ def test_corrected_labels_are_counted_and_told_of(make_episode: Make, make_run: 
     assert "18 of 20 acceptance trials succeeded" in text
     assert "People have corrected the labels of 2 trials afterwards" in text
     assert "In 2 acceptance trials the reward model took a failure for a success" in text
-    assert "Failure taken for success" in text
+    assert "Reward model wrong: failure taken for success" in text
 
 
 # --- what it says ---------------------------------------------------------------------------------------------------
