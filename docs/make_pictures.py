@@ -5,6 +5,7 @@
 images/cell.png is one HDMI insertion in the packaged cell `sim`, its cameras at a higher resolution than the policy
 has them. A scripted policy that knows where the socket is drives it; what is shown is what the cameras deliver.
 images/video.png is the last picture of a video: of the first of some trials that the packaged bundle succeeds in.
+images/episode.png is not made here: `skill data show` has drawn it of a recorded trial whose label was corrected.
 """
 
 from __future__ import annotations

@@ -250,6 +250,8 @@ class Episode:
     truth (steps + 1,) int8: what a simulation says, 1 or 0, or -1; reported, and never learned from.
     seated_from_tcp (steps + 1, 6) float32: pose of the TCP at success seen from the TCP, NaN where it is not known;
     known in offline data from one calibrated success pose.
+    corrected: what a person said afterwards of how it ended (`skill data relabel`), which success and reward then say
+    too; None where nobody did. It is not in the episode's file.
     """
 
     info: EpisodeInfo
@@ -263,6 +265,7 @@ class Episode:
     success: NDArray[np.int8]
     truth: NDArray[np.int8]
     seated_from_tcp: NDArray[np.float32]
+    corrected: bool | None = None
 
     @property
     def steps(self) -> int:
@@ -281,4 +284,11 @@ class Episode:
     @property
     def terminated(self) -> bool:
         """Whether the goal ended the episode, so that no value follows its last state."""
-        return self.info.outcome == "success"
+        return self.info.outcome == "success" if self.corrected is None else self.corrected
+
+    @property
+    def known_success(self) -> bool | None:
+        """Whether it really ended in success, by a person or else by the simulation; None where neither says."""
+        if self.corrected is not None:
+            return self.corrected
+        return None if self.truth[-1] < 0 else bool(self.truth[-1])

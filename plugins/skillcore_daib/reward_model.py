@@ -248,12 +248,15 @@ def _felt(data: ReplayCache, frames: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 def _left_out(data: ReplayCache, frames: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
-    """(frames,) which of them are of variants that are left out to weigh sight and touch on; none if there are few."""
+    """(frames,) which of them are of variants that are left out to weigh sight and touch on; none if there are few, or
+    they do not show both success and failure."""
     names = sorted(set(data.variants))
     shuffled = np.random.default_rng(seed).permutation(names).tolist()
     chosen = set(shuffled[: round(JUDGING * len(names))])
-    left_out = np.array([name in chosen for name in data.variants])
-    return np.asarray(left_out[data.episode[frames]])
+    left_out = np.array([name in chosen for name in data.variants])[data.episode[frames]]
+    if len(set(data.success[frames[left_out]])) < 2:
+        return np.zeros(len(frames), np.bool_)
+    return np.asarray(left_out)
 
 
 def _distance_m(data: ReplayCache, frames: NDArray[np.int64]) -> NDArray[np.float32]:

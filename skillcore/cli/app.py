@@ -88,7 +88,10 @@ COMMANDS = {
         "Export policy and reward model as ONNX, compared with the originals on recorded observations.",
     ),
     "runs": LazyCommand("skillcore.cli.runs:runs_app", "List the runs, show one, and compare two."),
-    "data": LazyCommand("skillcore.cli.data:data_app", "Look into a folder of episodes, check it, and repair it."),
+    "data": LazyCommand(
+        "skillcore.cli.data:data_app",
+        "Look into recorded episodes, correct their labels, join, split, check and repair them.",
+    ),
     "plugins": LazyCommand("skillcore.cli.plugins:plugins_app", "List the parts that are installed."),
 }
 

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
-from rich.text import Text
 
+from skillcore.cli.data_changes import (
+    delete_command,
+    merge_command,
+    relabel_command,
+    restore_command,
+    split_command,
+)
+from skillcore.cli.data_output import FOOTNOTE, Folder, episodes_table, progress_bar
+from skillcore.cli.data_views import show_command, stats_command
 from skillcore.cli.output import printable
 from skillcore.storage import in_bytes
 
-if TYPE_CHECKING:
-    from skillcore.episodes import EpisodeRow
-
-# The store brings Arrow and OpenCV along, which is too slow for a `--help`: commands import it when they run.
-
 data_app = typer.Typer(
-    name="data", help="Look into a folder of episodes, check it, and repair it.", no_args_is_help=True
+    name="data",
+    help="Look into recorded episodes, correct their labels, join, split, check and repair them.",
+    no_args_is_help=True,
 )
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an episode store.", show_default=False)]
 UNSOUND = 2
 """Exit code of `verify` for a store that is not sound."""
 
@@ -35,7 +34,9 @@ UNSOUND = 2
 @data_app.command("list")
 def list_episodes(
     folder: Folder,
-    variant: Annotated[list[str] | None, typer.Option(help="Only this variant; may be repeated.")] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option("--connector", "--variant", help="Only this connector; may be repeated.")
+    ] = None,
     source: Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all that is known.")] = False,
 ) -> None:
@@ -60,8 +61,19 @@ def list_episodes(
         typer.echo(json.dumps(total | {"rows": [dataclasses.asdict(row) for row in rows]}, indent=2))
         return
     if rows:
-        Console(highlight=False).print(_table(rows))
+        Console(highlight=False).print(episodes_table(rows))
+        if any(row.corrected >= 0 for row in rows):
+            typer.echo(FOOTNOTE)
     typer.echo(f"{total['episodes']} episodes, {total['steps']} steps, {in_bytes(sum(row.bytes for row in rows))}")
+
+
+data_app.command("show")(show_command)
+data_app.command("stats")(stats_command)
+data_app.command("relabel")(relabel_command)
+data_app.command("merge")(merge_command)
+data_app.command("split")(split_command)
+data_app.command("delete")(delete_command)
+data_app.command("restore")(restore_command)
 
 
 @data_app.command("verify")
@@ -70,7 +82,7 @@ def verify_store(folder: Folder) -> None:
     from skillcore.episodes.layout import Layout
     from skillcore.episodes.repair import verify
 
-    with _progress("Checking") as progress:
+    with progress_bar("Checking") as progress:
         findings = verify(folder, progress)
     for finding in findings:
         typer.echo(printable(str(finding)))
@@ -85,31 +97,8 @@ def repair_store(folder: Folder) -> None:
     """Put DIR right. Damaged files move to DIR/quarantine; nothing is deleted but leftovers of writes."""
     from skillcore.episodes.repair import repair
 
-    with _progress("Repairing") as progress:
+    with progress_bar("Repairing") as progress:
         report = repair(folder, progress)
     for line in report.lines:
         typer.echo(printable(line))
     typer.echo(f"{'done' if report.lines else 'nothing to repair'}: {report.episodes} episodes")
-
-
-def _table(rows: list[EpisodeRow]) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
-    for heading in ("id", "variant", "source", "steps", "outcome", "truth", "started"):
-        # Only names may be folded: the rest has a known width, which leaves them 16 columns of 80.
-        name = heading in ("variant", "source")
-        table.add_column(heading, justify="right" if heading == "steps" else "left", no_wrap=not name, overflow="fold")
-    for row in rows:
-        truth = {1: "yes", 0: "no"}.get(row.truth, "-")
-        started = row.started_at[:16].replace("T", " ") or "-"
-        cells = (row.id, row.variant, row.source, str(row.steps), row.outcome, truth, started)
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    return table
-
-
-@contextlib.contextmanager
-def _progress(doing: str) -> Iterator[Callable[[int, int], Any]]:
-    """A bar on stderr, only where that is a terminal."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(doing, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

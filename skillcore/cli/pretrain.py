@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from skillcore.cli.options import CellName, Device, Seed, SkillName, load_skill, say_where
-from skillcore.cli.output import collecting, training
+from skillcore.cli.output import collecting, print_note, training
+from skillcore.errors import InputError
 
 Cells = Annotated[
     list[str] | None,
@@ -51,6 +52,7 @@ def collect_command(
 
 
 def pretrain_command(
+    context: typer.Context,
     skill_name: SkillName,
     cell: Cells = None,
     seed: Seed = 0,
@@ -58,7 +60,9 @@ def pretrain_command(
     recipe: Annotated[Path | None, typer.Option(help="YAML file: parts, options, training steps.")] = None,
     data: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of recorded episodes to train on, instead of collecting; may be repeated."),
+        typer.Option(
+            help="Train on the episodes in this folder alone: collect nothing, need no simulator. May be repeated.",
+        ),
     ] = None,
     connectors: Annotated[int, typer.Option(min=2, max=100000, help="Training connectors to collect on.")] = 1650,
     episodes: Annotated[int, typer.Option(min=1, max=1000, help="Episodes of each.")] = 3,
@@ -72,11 +76,15 @@ def pretrain_command(
     policy_from: Annotated[
         Path | None, typer.Option(help="Bundle whose policy is kept as it is: only the reward model is trained.")
     ] = None,
+    reward_from: Annotated[
+        Path | None, typer.Option(help="With --data: bundle whose reward model is kept: only the policy is trained.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the new bundle; in the home if none is given.")] = None,
 ) -> None:
     """Make the bundle that practice begins from: collect, train, choose the reward threshold.
 
-    Takes most of an hour on two cores. What was collected is kept, and used again by the same command.
+    Takes most of an hour on two cores. What was collected is kept, and used again by the same command. With `--data` it
+    trains on what was recorded or imported; actions mean what the file of `--cell` says.
     """
     from skillcore.cell_config import load_cell
     from skillcore.config import load_yaml
@@ -84,30 +92,53 @@ def pretrain_command(
     from skillcore.learning.bundles import PRETRAINED, about, load_bundle, next_folder
     from skillcore.learning.datasets import Collection
     from skillcore.learning.pretrain_job import Amounts, control_and_size, pretrain
+    from skillcore.learning.pretrain_recorded import pretrain_recorded
     from skillcore.learning.recipe import Recipe, choose_device
 
     began = time.monotonic()
+    _check_options(context, is_recorded=bool(data))
     skill, registry = load_skill(skill_name)
     chosen_device = choose_device(device)
     cells = [load_cell(name, registry) for name in cell or ["sim", "sim_b"]]
     _, size = control_and_size(cells)
     typer.echo(f"pretraining {skill.name} on {chosen_device}, seed {seed}")
     place = out or next_folder(folder("bundles"), skill.name, PRETRAINED)
-    card = pretrain(
-        place,
-        skill,
-        registry,
-        Recipe() if recipe is None else load_yaml(recipe, Recipe),
-        cells,
-        Collection(folder("datasets"), skill, tuple(str(one.file) for one in cells), size, seed, announce=collecting),
-        Amounts(connectors, episodes, rollouts, validation_episodes),
-        data=data or (),
-        kept=None if policy_from is None else load_bundle(policy_from, registry, device=chosen_device),
-        seed=seed,
-        device=chosen_device,
-        report=training,
-        command=" ".join(["skill", *sys.argv[1:]]),
-    )
+    kept = None if policy_from is None else load_bundle(policy_from, registry, device=chosen_device)
+    command = " ".join(["skill", *sys.argv[1:]])
+    chosen = Recipe() if recipe is None else load_yaml(recipe, Recipe)
+    if data:
+        typer.echo(f"on {', '.join(map(str, data))}; nothing is collected")
+        card = pretrain_recorded(
+            place,
+            skill,
+            registry,
+            chosen,
+            cells,
+            data,
+            kept=kept,
+            kept_reward=None if reward_from is None else load_bundle(reward_from, registry, device=chosen_device),
+            seed=seed,
+            device=chosen_device,
+            report=training,
+            say=print_note,
+            command=command,
+        )
+    else:
+        files = tuple(str(one.file) for one in cells)
+        card = pretrain(
+            place,
+            skill,
+            registry,
+            chosen,
+            cells,
+            Collection(folder("datasets"), skill, files, size, seed, announce=collecting),
+            Amounts(connectors, episodes, rollouts, validation_episodes),
+            kept=kept,
+            seed=seed,
+            device=chosen_device,
+            report=training,
+            command=command,
+        )
     for line in _summary(card.figures, card.reward):
         typer.echo(line)
     typer.echo(f"took {(time.monotonic() - began) / 60:.0f} min; {about(card)}")
@@ -115,13 +146,36 @@ def pretrain_command(
     typer.echo(f"next:   skill learn {skill.name} --connector hdmi --bundle {place}")
 
 
+def _check_options(context: typer.Context, *, is_recorded: bool) -> None:
+    """Raises InputError for an option that would do nothing."""
+    amounts = ("connectors", "episodes", "rollouts", "validation_episodes")
+    idle = amounts if is_recorded else ("reward_from",)
+    for name in idle:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(
+                f"{option} says how much is collected, and with --data nothing is"
+                if is_recorded
+                else f"{option} goes with --data only: a policy that is new runs into what its reward model must know",
+                cure=f"leave {option} away",
+            )
+
+
 def _summary(figures: dict[str, Any], reward: dict[str, Any]) -> list[str]:
-    found = figures["reward model on validation variants"]
+    found = figures.get("reward model on validation variants")
+    if found is None:
+        return [f"reward model: taken over as it was, with its threshold {reward['threshold']:.4f}"]
     way = figures["estimate of the way on validation variants"]
     at = found["at threshold"]
-    return [
-        f"estimate of the way, on connectors not trained on: {way.get('near_mean_mm', float('nan')):.2f} mm off on "
-        f"average within 4 mm of the axis, {way.get('far_mean_mm', float('nan')):.2f} mm farther out",
-        f"reward model, on connectors not trained on: area under the ROC {found['area_under_roc']:.4f}; at threshold "
-        f"{reward['threshold']:.4f} recall {at['recall']:.1%}, false positives {at['false_positives']:.2%}",
-    ]
+    off = []
+    for place, words in (("near", "within 4 mm of the axis"), ("far", "farther out")):
+        if f"{place}_mean_mm" in way:
+            off.append(f"{way[f'{place}_mean_mm']:.2f} mm off on average {words}")
+    apart = "same connectors" if "same variants" in str(reward.get("chosen", "")) else "connectors not trained on"
+    lines = [f"estimate of the way, on {apart}: {', '.join(off)}"] if off else []
+    lines.append(
+        f"reward model, on {apart}: area under the ROC {found['area_under_roc']:.4f}; at threshold "
+        f"{reward['threshold']:.4f} recall {at['recall']:.1%}, false positives {at['false_positives']:.2%}"
+    )
+    return lines

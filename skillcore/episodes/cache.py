@@ -25,6 +25,7 @@ from skillcore.episodes.cache_files import (
     COLUMNS,
     META,
     CacheContent,
+    ChosenImages,
     JoinedImages,
     Part,
     gather_in_memory,
@@ -58,7 +59,8 @@ class ReplayCache:
     step was taken there. terminated (frames,) bool: the step taken there reached the goal, so no value
     follows it. step_frames (steps,) int64: the frames where a step was taken. episode_starts (episodes + 1,)
     int64: each episode's first frame, then the number of all frames. infos (episodes,): what is known of each
-    episode besides. ids (episodes,): their ids in the store, empty for those that are in none.
+    episode besides. ids (episodes,): their ids in the store, empty for those that are in none. corrected (episodes,):
+    what people said afterwards of how they ended, as in `Episode`; labels and rewards say it too.
     """
 
     pose: NDArray[np.float32]
@@ -76,13 +78,14 @@ class ReplayCache:
         self.images = content.images
         for name in COLUMNS:
             setattr(self, name, content.columns[name])
-        self.infos, self.ids = tuple(content.infos), tuple(content.ids)
+        self.infos, self.ids, self.corrected = tuple(content.infos), tuple(content.ids), tuple(content.corrected)
         self.episode_starts = np.concatenate([[0], np.cumsum(content.lengths)]).astype(np.int64)
         self.episode = np.repeat(np.arange(self.episodes, dtype=np.int32), content.lengths)
         self.step = (np.arange(self.frames) - self.episode_starts[self.episode]).astype(np.int32)
         self.is_last = np.zeros(self.frames, bool)
         self.is_last[self.episode_starts[1:] - 1] = True
-        succeeded = np.array([info.outcome == "success" for info in self.infos], bool)
+        said = zip(self.infos, self.corrected, strict=True)
+        succeeded = np.array([info.outcome == "success" if one is None else one for info, one in said], bool)
         # The last step was taken one frame before the last; an episode that ended before its first step has
         # none.
         self.terminated = ~self.is_last & np.append(self.is_last[1:], False) & succeeded[self.episode]
@@ -158,7 +161,7 @@ class ReplayCache:
                 place,
                 _parts(store, rows, size_px, _Donor(root, rows, size_px), progress),
                 shape=(sum(row.steps + 1 for row in rows), views, size_px, size_px, 3),
-                about={"question": question, "sources": [[row.id, row.sha256] for row in rows]},
+                about={"question": question, "sources": [[row.id, row.content] for row in rows]},
             )
             _drop_superseded(root, question, keep=place)
             return cls.load(place)
@@ -209,12 +212,15 @@ class ReplayCache:
         images: Any = JoinedImages([cache.images for cache in caches])
         lengths = [int(length) for cache in caches for length in np.diff(cache.episode_starts)]
         infos = [info for cache in caches for info in cache.infos]
-        return cls(CacheContent(images, columns, lengths, infos, [name for cache in caches for name in cache.ids]))
+        ids = [name for cache in caches for name in cache.ids]
+        corrected = [one for cache in caches for one in cache.corrected]
+        return cls(CacheContent(images, columns, lengths, infos, ids, corrected))
 
-    def of_episodes(self, chosen: NDArray[np.integer[Any]]) -> ReplayCache:
+    def of_episodes(self, chosen: NDArray[np.integer[Any]], *, in_memory: bool = True) -> ReplayCache:
         """Some of the episodes, in the order given, with copies of their frames in memory.
 
-        chosen: (episodes,) their numbers. Raises EpisodeError if there is none.
+        chosen: (episodes,) their numbers. in_memory: if not, images stay where they are.
+        Raises EpisodeError if there is none.
         """
         if not len(chosen):
             raise EpisodeError("a cache needs at least one episode")
@@ -223,7 +229,9 @@ class ReplayCache:
         columns = {name: getattr(self, name)[frames] for name in COLUMNS}
         lengths = [int(length) for length in ends - starts]
         infos, ids = [self.infos[number] for number in chosen], [self.ids[number] for number in chosen]
-        return ReplayCache(CacheContent(self.images[frames], columns, lengths, infos, ids))
+        corrected = [self.corrected[number] for number in chosen]
+        images: Any = self.images[frames] if in_memory else ChosenImages(self.images, frames)
+        return ReplayCache(CacheContent(images, columns, lengths, infos, ids, corrected))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -240,7 +248,7 @@ class _Donor:
     def __init__(self, root: Path, rows: list[EpisodeRow], size_px: int) -> None:
         self._cache: ReplayCache | None = None
         self._places: dict[tuple[str, str], int] = {}
-        wanted = {(row.id, row.sha256) for row in rows}
+        wanted = {(row.id, row.content) for row in rows}
         for place, meta in _caches_in(root):
             with contextlib.suppress(EpisodeError, KeyError, TypeError, ValueError):
                 places = {(str(name), str(sha)): number for number, (name, sha) in enumerate(meta["sources"])}
@@ -249,12 +257,12 @@ class _Donor:
                     self._cache, self._places = ReplayCache.load(place), places
 
     def part(self, row: EpisodeRow) -> Part | None:
-        number = self._places.get((row.id, row.sha256))
+        number = self._places.get((row.id, row.content))
         if self._cache is None or number is None:
             return None
         start, end = self._cache.episode_starts[number : number + 2]
         arrays = {name: getattr(self._cache, name)[start:end] for name in ("images", *COLUMNS)}
-        return arrays, self._cache.infos[number]
+        return arrays, self._cache.infos[number], self._cache.corrected[number]
 
 
 def _parts(
@@ -262,12 +270,22 @@ def _parts(
 ) -> Iterator[Part]:
     for done, row in enumerate(rows):
         progress(done, len(rows))
-        yield donor.part(row) or part_of(store.read(row.id), size_px)
+        yield donor.part(row) or part_of(_read(store, row), size_px)
     progress(len(rows), len(rows))
 
 
+def _read(store: EpisodeStore, row: EpisodeRow) -> Episode:
+    """The episode, labelled as its row has it: the cache is known by that."""
+    episode = store.read(row.id)
+    if episode.corrected != (None if row.corrected < 0 else row.corrected == 1):
+        raise EpisodeError(
+            f"{store.folder}: the label of {row.id} was corrected just now", cure="run the command again"
+        )
+    return episode
+
+
 def _key(rows: list[EpisodeRow], size_px: int) -> str:
-    content = json.dumps([CACHE_FORMAT, size_px, [[row.id, row.sha256] for row in rows]])
+    content = json.dumps([CACHE_FORMAT, size_px, [[row.id, row.content] for row in rows]])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

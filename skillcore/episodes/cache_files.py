@@ -46,19 +46,21 @@ COLUMNS: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
 BUILDING = ".building-"
 META = "meta.json"
 
-Part = tuple[Arrays, EpisodeInfo]
-"""One episode: its `images` and `COLUMNS`, all of (steps + 1, ...), and its info."""
+Part = tuple[Arrays, EpisodeInfo, bool | None]
+"""One episode: its `images` and `COLUMNS`, all of (steps + 1, ...), its info, and `Episode.corrected`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CacheContent:
-    """What a cache is made of. columns: as in `COLUMNS`. lengths: the number of frames of each episode."""
+    """What a cache is made of. columns: as in `COLUMNS`. lengths: the number of frames of each episode. corrected: as
+    in `Episode`, of each."""
 
     images: Image
     columns: Arrays
     lengths: list[int]
     infos: list[EpisodeInfo]
     ids: list[str]
+    corrected: list[bool | None]
 
 
 class JoinedImages:
@@ -82,6 +84,21 @@ class JoinedImages:
         return found
 
 
+class ChosenImages:
+    """Some frames of other images, read as the array that they would make."""
+
+    def __init__(self, images: Image, frames: NDArray[np.integer[Any]]) -> None:
+        self._images, self._frames = images, frames
+        self.shape: tuple[int, ...] = (len(frames), *images.shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, frames: NDArray[np.integer[Any]]) -> Image:
+        """(batch, views, H, W, 3), a copy, of the frames (batch,) given."""
+        return np.asarray(self._images[self._frames[frames]])
+
+
 def part_of(episode: Episode, size_px: int | None) -> Part:
     """The part an episode makes, with square images of `size_px`, or as they are without it."""
     arrays: Arrays = {"images": _resized(episode.images, size_px)}
@@ -90,7 +107,7 @@ def part_of(episode: Episode, size_px: int | None) -> Part:
         if len(values) == episode.steps:
             values = np.concatenate([values, np.zeros((1, *values.shape[1:]), values.dtype)])
         arrays[name] = values
-    return arrays, episode.info
+    return arrays, episode.info, episode.corrected
 
 
 def _resized(images: Image, size_px: int | None) -> Image:
@@ -102,17 +119,22 @@ def _resized(images: Image, size_px: int | None) -> Image:
     return resized
 
 
-def gather(parts: Iterable[Part], keep: Callable[[Image], None]) -> tuple[Arrays, list[int], list[EpisodeInfo]]:
-    """Hands the images of each part to `keep`, and joins the rest: the columns, the lengths and the infos."""
+def gather(
+    parts: Iterable[Part], keep: Callable[[Image], None]
+) -> tuple[Arrays, list[int], list[EpisodeInfo], list[bool | None]]:
+    """Hands the images of each part to `keep`, and joins the rest: the columns, the lengths, the infos, and what was
+    corrected."""
     collected: dict[str, list[NDArray[Any]]] = {name: [] for name in COLUMNS}
     infos: list[EpisodeInfo] = []
-    for arrays, info in parts:
+    corrected: list[bool | None] = []
+    for arrays, info, said in parts:
         keep(arrays["images"])
         for name, blocks in collected.items():
             blocks.append(arrays[name])
         infos.append(info)
+        corrected.append(said)
     lengths = [len(block) for block in collected["reward"]]
-    return {name: np.concatenate(blocks) for name, blocks in collected.items()}, lengths, infos
+    return {name: np.concatenate(blocks) for name, blocks in collected.items()}, lengths, infos, corrected
 
 
 def gather_in_memory(parts: Iterable[Part], shape: tuple[int, ...]) -> CacheContent:
@@ -125,8 +147,8 @@ def gather_in_memory(parts: Iterable[Part], shape: tuple[int, ...]) -> CacheCont
         images[end : end + len(block)] = block
         end += len(block)
 
-    columns, lengths, infos = gather(parts, keep)
-    return CacheContent(images, columns, lengths, infos, [""] * len(infos))
+    columns, lengths, infos, corrected = gather(parts, keep)
+    return CacheContent(images, columns, lengths, infos, [""] * len(infos), corrected)
 
 
 def write_cache(place: Path, parts: Iterable[Part], shape: tuple[int, ...], about: dict[str, Any]) -> None:
@@ -141,12 +163,14 @@ def write_cache(place: Path, parts: Iterable[Part], shape: tuple[int, ...], abou
         with storage_faults("make the folder", building):
             building.mkdir()
         with ArrayWriter(building / "images.npy", shape, np.dtype(np.uint8)) as writer:
-            columns, lengths, infos = gather(parts, writer.append)
+            columns, lengths, infos, corrected = gather(parts, writer.append)
         for name, values in columns.items():
             with ArrayWriter(building / f"{name}.npy", values.shape, values.dtype) as writer:
                 writer.append(values)
         infos_json = [info_to_json(info) for info in infos]
         meta = {"format": CACHE_FORMAT, "shape": shape, "lengths": lengths, "infos": infos_json} | about
+        if any(one is not None for one in corrected):
+            meta["corrected"] = corrected
         write_durably(building / META, json.dumps(meta).encode())
         if place.exists():
             shutil.rmtree(place, ignore_errors=True)
@@ -168,7 +192,10 @@ def read_cache(place: Path) -> CacheContent:
         lengths = [int(length) for length in meta["lengths"]]
         infos = [info_from_json(info) for info in meta["infos"]]
         ids = [str(name) for name, _ in meta["sources"]]
-        if not len(lengths) == len(infos) == len(ids) or min(lengths) < 1 or sum(lengths) != shape[0]:
+        corrected = meta.get("corrected", [None] * len(ids))
+        if not all(one is None or isinstance(one, bool) for one in corrected):
+            raise ValueError("what was corrected is neither yes nor no")
+        if not len(lengths) == len(infos) == len(ids) == len(corrected) or min(lengths) < 1 or sum(lengths) != shape[0]:
             raise ValueError("the lengths of the episodes do not add up")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"{place}: there is no cache in this folder, or a damaged one: {error}"
@@ -177,4 +204,4 @@ def read_cache(place: Path) -> CacheContent:
     columns = {
         name: open_array(place / f"{name}.npy", (shape[0], *tail), dtype) for name, (dtype, tail) in COLUMNS.items()
     }
-    return CacheContent(images, columns, lengths, infos, ids)
+    return CacheContent(images, columns, lengths, infos, ids, corrected)

@@ -221,7 +221,8 @@ def _decode(data: bytes, *, with_images: bool) -> Episode:
     table = _read_rows(file, images)
     if not np.array_equal(table["step"].to_numpy(), np.arange(steps + 1)):
         raise EpisodeError("its rows are not numbered 0, 1, 2 ...")
-    episode = Episode(info, images, **{name: _values(table, name, steps) for name in _column_names()})
+    columns: dict[str, Any] = {name: _values(table, name, steps) for name in _column_names()}
+    episode = Episode(info, images, **columns)
     faults = faults_of(episode, without_images=not with_images)
     if faults:
         raise EpisodeError("; ".join(faults))

@@ -32,7 +32,8 @@ class EpisodeRow:
 
     id: also the name of its file. sequence: the order of saving, as far as it is unique. sha256, bytes: of
     the file. truth, success: of the last frame, 1, 0, or -1 where there is none. clamps: how often the guard
-    clamped, in all.
+    clamped, in all. corrected: what a person said afterwards of how it ended, 1 or 0, which `success` then says too;
+    -1 where nobody did. It lies beside the file, and not in the index.
     """
 
     id: str
@@ -58,6 +59,19 @@ class EpisodeRow:
     views: int
     height_px: int
     width_px: int
+    corrected: int = -1
+
+    @property
+    def content(self) -> str:
+        """What tells this episode, with its newest label, from all others."""
+        return self.sha256 if self.corrected < 0 else f"{self.sha256} success={self.corrected}"
+
+    @property
+    def known_success(self) -> bool | None:
+        """As `Episode.known_success`."""
+        if self.corrected >= 0:
+            return self.corrected == 1
+        return None if self.truth < 0 else self.truth == 1
 
     @staticmethod
     def of(episode: Episode, episode_id: str, *, sequence: int, sha256: str, size: int) -> EpisodeRow:
@@ -102,6 +116,7 @@ class Filters(TypedDict, total=False):
     reward_model: str | Collection[str]
     truth: int | Collection[int]
     success: int | Collection[int]
+    corrected: int | Collection[int]
 
 
 def choices_of(wanted: object) -> list[Any]:
@@ -117,6 +132,7 @@ class IndexDamageError(Exception):
 _KINDS: dict[str, type] = {
     name: str if name == "seed" else {"int": int, "int | None": int, "float": float}.get(kind, str)
     for name, kind in EpisodeRow.__annotations__.items()
+    if name != "corrected"
 }
 _SQL_KINDS = {int: "INTEGER", float: "REAL", str: "TEXT"}
 _COLUMNS = ", ".join(_KINDS)

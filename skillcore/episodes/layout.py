@@ -3,6 +3,9 @@
 FOLDER/
   index.sqlite             a row for each episode; SQLite keeps its journal beside it
   episodes/000042-9f3a01bc.parquet   saved in 42nd place, the first digits of its SHA-256
+  labels/                  corrections of labels, a file each (skillcore.episodes.labels)
+  deleted/                 episodes that were deleted, until somebody erases them
+  pending.json             a deletion that is under way (skillcore.episodes.deletion)
   quarantine/              what a repair took out of use; never deleted
   cache/                   copies for training; may be deleted at any time
   store.lock               held while something is written
@@ -54,6 +57,18 @@ class Layout:
     @property
     def episodes(self) -> Path:
         return self.folder / "episodes"
+
+    @property
+    def labels(self) -> Path:
+        return self.folder / "labels"
+
+    @property
+    def deleted(self) -> Path:
+        return self.folder / "deleted"
+
+    @property
+    def pending(self) -> Path:
+        return self.folder / "pending.json"
 
     @property
     def quarantine(self) -> Path:

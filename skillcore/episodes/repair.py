@@ -13,16 +13,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from skillcore.episodes import deletion
 from skillcore.episodes.format import decode, is_newer, read_bytes
 from skillcore.episodes.index import EpisodeRow, Index, IndexDamageError
+from skillcore.episodes.labels import id_of, label_files, read_correction
 from skillcore.episodes.layout import SUFFIX, Layout, is_id, make_id
 from skillcore.errors import EpisodeError, StorageError
 from skillcore.storage import flush_folder, is_temporary, make_folder_durably, storage_faults
 
-FindingKind = Literal["index", "missing", "changed", "unreadable", "newer", "orphan", "row", "temporary"]
+FindingKind = Literal[
+    "index", "missing", "changed", "unreadable", "newer", "orphan", "row", "temporary", "label", "pending"
+]
 """index: damaged or missing. missing: a row without a file. changed: a file that is not what was saved.
 unreadable: a file that is no episode. newer: in a form later than this program knows. orphan: a file without
-a row. row: says other than its file. temporary: left by an interrupted write."""
+a row. row: says other than its file. temporary: left by an interrupted write. label: a correction that is damaged, or
+of no episode here. pending: a deletion that was interrupted."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of files looked at and the number of all."""
@@ -46,7 +51,7 @@ class RepairReport:
 
     adopted: ids of files that had no row. corrected: ids whose row was rewritten. lost: ids whose file is
     gone. quarantined: what moved to `quarantine/`. left: what was left as it is. temporaries: how many were
-    removed.
+    removed. settled: whether an interrupted deletion was finished.
     """
 
     episodes: int
@@ -57,11 +62,13 @@ class RepairReport:
     quarantined: tuple[Finding, ...]
     left: tuple[Finding, ...]
     temporaries: int
+    settled: bool = False
 
     @property
     def lines(self) -> list[str]:
         """What was done, a line for each thing; empty if nothing was wrong."""
-        lines = ["index.sqlite: made anew from the files"] if self.index_rebuilt else []
+        lines = ["a deletion that was interrupted: finished"] if self.settled else []
+        lines += ["index.sqlite: made anew from the files"] if self.index_rebuilt else []
         lines += [f"{name}: taken up into the index" for name in self.adopted]
         lines += [f"{name}: its row in the index was corrected" for name in self.corrected]
         lines += [f"{name}: its file is gone, so it was taken out of the index" for name in self.lost]
@@ -93,20 +100,21 @@ def repair(folder: Path, progress: Progress = lambda done, total: None) -> Repai
     """
     layout = _layout_of(folder)
     with layout.locked():
+        settled = _settle(layout)
         state = _look(layout)
         _judge(layout, state, progress)
         if state.blocked is not None:
             # Neither the disk's nor the permissions' failure is the file's: such a file must not go to
             # quarantine.
             raise state.blocked
-        return _act(layout, state)
+        return dataclasses.replace(_act(layout, state), settled=settled)
 
 
 def no_store(layout: Layout) -> EpisodeError:
-    return EpisodeError(
-        f"{layout.folder}: there is no episode store in this folder",
-        cure="give the folder that holds index.sqlite and episodes/",
-    )
+    cure = "give the folder that holds index.sqlite and episodes/"
+    if Layout(layout.episodes).exists():
+        cure = f"did you mean {layout.episodes}?"
+    return EpisodeError(f"{layout.folder}: there is no episode store in this folder", cure=cure)
 
 
 def _layout_of(folder: Path) -> Layout:
@@ -126,12 +134,13 @@ class _State:
     findings: list[Finding] = field(default_factory=list)
     sound: dict[Path, EpisodeRow] = field(default_factory=dict)
     damaged: list[tuple[Path, Finding]] = field(default_factory=list)
+    labels: list[tuple[Path, str | None]] = field(default_factory=list)
     left: list[Finding] = field(default_factory=list)
     blocked: StorageError | None = None
 
 
 def _look(layout: Layout) -> _State:
-    folders = [folder for folder in (layout.folder, layout.episodes) if folder.is_dir()]
+    folders = [folder for folder in (layout.folder, layout.episodes, layout.labels) if folder.is_dir()]
     temporaries = sorted(path for folder in folders for path in folder.iterdir() if is_temporary(path))
     state = _State(rows=None, files=layout.files(), temporaries=temporaries)
     try:
@@ -142,7 +151,25 @@ def _look(layout: Layout) -> _State:
             index.close()
     except IndexDamageError as damage:
         state.findings.append(Finding("index", layout.index.name, f"the index is damaged: {damage}"))
+    if layout.pending.exists():
+        state.findings.append(Finding("pending", layout.pending.name, "a deletion was interrupted"))
     return state
+
+
+def _settle(layout: Layout) -> bool:
+    """Finishes a deletion that was interrupted, as far as it can be told what became of it."""
+    if not layout.pending.exists():
+        return False
+    try:
+        index = Index(layout.index)
+        try:
+            deletion.settle(layout, index)
+        finally:
+            index.close()
+    except (IndexDamageError, EpisodeError):
+        # Without an index, or without names, nobody knows what was to go: what is there stays.
+        _quarantine(layout, layout.pending)
+    return True
 
 
 def _judge(layout: Layout, state: _State, progress: Progress) -> None:
@@ -157,8 +184,25 @@ def _judge(layout: Layout, state: _State, progress: Progress) -> None:
         name = layout.file(row.id).name
         if name not in present:
             state.findings.append(Finding("missing", _name(layout, layout.file(row.id)), "the file is missing"))
+    known = {path.name.removesuffix(SUFFIX) for path in state.files}
+    for path in label_files(layout):
+        finding = _judge_label(layout, path, known)
+        state.labels.append((path, finding.reason if finding else None))
+        state.findings += [finding] if finding else []
     for path in state.temporaries:
         state.findings.append(Finding("temporary", _name(layout, path), "left by an interrupted write"))
+
+
+def _judge_label(layout: Layout, path: Path, known: set[str]) -> Finding | None:
+    """What is wrong with a file of a correction, if anything is. known: ids of the episodes that have files."""
+    name = _name(layout, path)
+    if id_of(path) not in known:
+        return Finding("label", name, "it corrects the label of an episode that is not here")
+    try:
+        read_correction(path)
+    except EpisodeError as error:
+        return Finding("label", name, error.what.removeprefix(f"{path}: "))
+    return None
 
 
 def _judge_file(layout: Layout, state: _State, path: Path) -> Finding | None:
@@ -211,6 +255,7 @@ def _act(layout: Layout, state: _State) -> RepairReport:
     # A row goes with its file: to quarantine, or away. One whose file is merely newer stays.
     kept = {row.id for row in sound} | {Path(finding.name).name.removesuffix(SUFFIX) for finding in state.left}
     gone = [name for name in rows if name not in kept]
+    labels = _quarantine_labels(layout, state, kept)
     quarantined = {path.name for path, _ in state.damaged}
     if state.rows is None:
         for path in layout.index_files:
@@ -232,10 +277,22 @@ def _act(layout: Layout, state: _State) -> RepairReport:
         adopted=tuple(row.id for row in adopted) if state.rows is not None else (),
         corrected=tuple(row.id for row in corrected),
         lost=tuple(name for name in gone if layout.file(name).name not in quarantined),
-        quarantined=tuple(finding for _, finding in state.damaged),
+        quarantined=(*(finding for _, finding in state.damaged), *labels),
         left=tuple(state.left),
         temporaries=len(state.temporaries),
     )
+
+
+def _quarantine_labels(layout: Layout, state: _State, kept: set[str]) -> list[Finding]:
+    """Takes corrections out of use that are damaged, or whose episode is."""
+    found = []
+    for path, reason in state.labels:
+        if reason is None and id_of(path) not in kept:
+            reason = "the episode that it is about is out of use"
+        if reason is not None:
+            _quarantine(layout, path)
+            found.append(Finding("label", _name(layout, path), reason))
+    return found
 
 
 def _named(layout: Layout, state: _State) -> list[EpisodeRow]:

@@ -16,9 +16,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
-from skillcore.episodes import repair
+from skillcore.episodes import deletion, repair
 from skillcore.episodes.format import decode, encode, read_bytes
-from skillcore.episodes.index import EpisodeRow, Filters, Index, IndexDamageError
+from skillcore.episodes.index import EpisodeRow, Filters, Index, IndexDamageError, choices_of
+from skillcore.episodes.labels import (
+    Correction,
+    Corrections,
+    corrected_episode,
+    corrected_row,
+    read_corrections,
+    write_correction,
+)
 from skillcore.episodes.layout import Layout, make_id
 from skillcore.errors import EpisodeError, suggest
 from skillcore.storage import make_folder_durably, write_many_durably
@@ -48,6 +56,10 @@ class EpisodeStore:
             if not create:
                 raise repair.no_store(self._layout)
             self._make()
+        if self._layout.pending.exists() and os.access(self.folder, os.W_OK):
+            # Another process was killed, or is about to finish by itself; the lock waits for that.
+            with self._layout.locked(), self._open_index() as index:
+                deletion.settle(self._layout, index)
         with self._open_index():
             pass
 
@@ -138,23 +150,76 @@ class EpisodeStore:
             index.change(add=rows)
         return rows
 
+    def relabel(self, episode_id: str, success: bool, *, who: str, why: str = "") -> Correction:
+        """Says how an episode really ended. Earlier corrections stay, the newest counts; the file never changes.
+
+        who: the name of the person who says so. Raises EpisodeError for an unknown episode, InputError for a name or a
+        reason that is empty or too long, StorageError if the disk is full or fails.
+        """
+        with self._mutex, self._layout.locked():
+            return write_correction(self._layout, self._row(episode_id), success, who=who, why=why)
+
+    def delete(self, episode_ids: Iterable[str]) -> list[EpisodeRow]:
+        """Moves episodes, with their labels, into the folder `deleted/`: all of them, or none. Returns their rows.
+
+        Raises EpisodeError for an unknown episode, StorageError if the disk is full or fails.
+        """
+        with self._mutex, self._layout.locked():
+            rows = [self._row(episode_id) for episode_id in dict.fromkeys(episode_ids)]
+            if rows:
+                with self._open_index() as index:
+                    deletion.delete(self._layout, index, rows)
+        return rows
+
+    def restore(self, episode_ids: Iterable[str] | None = None) -> list[EpisodeRow]:
+        """Brings deleted episodes back: those named, or all. Returns their rows.
+
+        Raises EpisodeError for one that is not in `deleted/`, or damaged; StorageError if the disk is full or fails.
+        """
+        with self._mutex, self._layout.locked():
+            there = {row.id: row for row in deletion.deleted_rows(self._layout)}
+            wanted = list(there) if episode_ids is None else list(dict.fromkeys(episode_ids))
+            unknown = [name for name in wanted if name not in there]
+            if unknown:
+                what = f"{self._layout.deleted}: there is no episode {unknown[0]!r}"
+                raise EpisodeError(what, cure=suggest(unknown[0], [*there]))
+            rows = [there[name] for name in wanted]
+            if rows:
+                with self._open_index() as index:
+                    deletion.restore(self._layout, index, rows)
+        return rows
+
+    def erase(self, rows: Iterable[EpisodeRow]) -> None:
+        """Removes the files of deleted episodes for good. Raises StorageError."""
+        with self._mutex, self._layout.locked():
+            deletion.erase(self._layout, list(rows))
+
     # --- reading --------------------------------------------------------------------------------------------
 
     def rows(self, **filters: Unpack[Filters]) -> list[EpisodeRow]:
-        """What the index says of all episodes that fit, in the order of their ids; see `Filters`."""
-        with self._open_index() as index:
-            return index.rows(filters)
+        """What is known of all episodes that fit, in the order of their ids; see `Filters`.
 
-    def __len__(self) -> int:
-        with self._open_index() as index:
-            return index.count()
-
-    def read(self, episode_id: str, *, images: bool = True) -> Episode:
-        """The episode, after its file was compared with the SHA-256 in the index. images: as for `decode`.
-
-        Raises EpisodeError that names the file if it is unknown, missing or changed; StorageError if the disk
-        fails.
+        Raises EpisodeError if the index or a correction is damaged, StorageError if the disk fails.
         """
+        # Corrections lie beside the index, so what they change is chosen by here.
+        late = {name: choices_of(filters.pop(name)) for name in ("success", "corrected") if name in filters}
+        with self._open_index() as index:
+            rows = index.rows(filters)
+        corrections = self.corrections()
+        rows = [corrected_row(row, corrections[row.id][-1].success) if row.id in corrections else row for row in rows]
+        return [row for row in rows if all(getattr(row, name) in choices for name, choices in late.items())]
+
+    def recorded_rows(self) -> list[EpisodeRow]:
+        """What the index says of all episodes, whatever people said afterwards. Raises as `rows` does."""
+        with self._open_index() as index:
+            return index.rows()
+
+    def corrections(self, episode_id: str = "") -> Corrections:
+        """What people said afterwards of how episodes ended, of all or of one. Raises EpisodeError, StorageError."""
+        return read_corrections(self._layout, episode_id)
+
+    def _row(self, episode_id: str) -> EpisodeRow:
+        """The row of an episode. Raises EpisodeError if it is unknown."""
         with self._open_index() as index:
             row = index.row(episode_id)
             if row is None:
@@ -162,6 +227,21 @@ class EpisodeStore:
                 raise EpisodeError(
                     f"{self.folder}: there is no episode {episode_id!r}", cure=suggest(episode_id, known)
                 )
+        corrections = self.corrections(episode_id).get(episode_id)
+        return corrected_row(row, corrections[-1].success) if corrections else row
+
+    def __len__(self) -> int:
+        with self._open_index() as index:
+            return index.count()
+
+    def read(self, episode_id: str, *, images: bool = True) -> Episode:
+        """The episode with its newest label, after its file was compared with the SHA-256 in the index. images: as
+        for `decode`.
+
+        Raises EpisodeError that names the file if it is unknown, missing or changed; StorageError if the disk
+        fails.
+        """
+        row = self._row(episode_id)
         path = self.path(episode_id)
         try:
             data = read_bytes(path)
@@ -173,10 +253,11 @@ class EpisodeStore:
                 f"{path}: the file is not what was saved: its SHA-256 is {sha256[:8]}, not {row.sha256[:8]}",
                 cure=f"put back a copy of the file, or take it out of use: {self._layout.repair_command}",
             )
-        return decode(data, name=str(path), images=images)
+        episode = decode(data, name=str(path), images=images)
+        return episode if row.corrected < 0 else corrected_episode(episode, row.corrected == 1)
 
     def dataset_hash(self, **filters: Unpack[Filters]) -> str:
-        """A hash of all episodes that fit: the same for the same files, in whatever order they were saved."""
+        """A hash of all episodes that fit: the same for the same files and labels, in whatever order they lie."""
         return dataset_hash(self.rows(**filters))
 
     # --- health ---------------------------------------------------------------------------------------------
@@ -193,5 +274,5 @@ class EpisodeStore:
 
 
 def dataset_hash(rows: Iterable[EpisodeRow]) -> str:
-    """SHA-256 over the sorted hashes of the episodes' files, 64 hex digits."""
-    return hashlib.sha256("\n".join(sorted(row.sha256 for row in rows)).encode()).hexdigest()
+    """SHA-256 over the sorted hashes of the episodes' files, with their newest labels; 64 hex digits."""
+    return hashlib.sha256("\n".join(sorted(row.content for row in rows)).encode()).hexdigest()

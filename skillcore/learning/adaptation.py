@@ -132,6 +132,7 @@ class Hindsight:
         self._images: Image = np.zeros((0, 0, 0, 0, 3), np.uint8)
         self._frames = 0
         self._trials: list[tuple[Array, Array, bool]] = []
+        self._said: list[bool] = []
 
     @property
     def images(self) -> Image:
@@ -144,6 +145,7 @@ class Hindsight:
         tcps = [start @ Pose.from_rotvec(pose[:3], pose[3:]) for pose in episode.pose]
         positions = np.stack([tcp.position_m for tcp in tcps])
         self._trials.append((positions, np.stack([tcp.rotation for tcp in tcps]), episode.terminated))
+        self._said.append(episode.corrected is True)
         needed = self._frames + len(tcps)
         if needed > len(self._images):
             # Room for twice as much each time, so that adding stays cheap however long practice lasts.
@@ -155,9 +157,10 @@ class Hindsight:
         self._frames = needed
 
     def believed(self) -> NDArray[np.bool_]:
-        """(trials,) Which trials were taken for successes and lie where others do; see `consistency`."""
+        """(trials,) Which trials were taken for successes and lie where others do; see `consistency`. A person's word
+        needs no second one."""
         claimed = np.array([one[2] for one in self._trials], np.bool_)
-        return believed(claimed, [positions for positions, _, _ in self._trials])
+        return np.array(self._said, np.bool_) | believed(claimed, [positions for positions, _, _ in self._trials])
 
     def labels(self) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
         """The encoded way x, y, z (frames, 3) of all frames, and how much each counts. None before the first

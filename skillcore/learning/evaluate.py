@@ -58,8 +58,8 @@ class Rate:
 class TrialResult:
     """How one episode went.
 
-    claimed: whether the reward model ended it as a success. truth: whether it really was one at its end; None where
-    nothing but the reward model knows.
+    claimed: whether the reward model ended it as a success. truth: whether it really was one at its end, by a person's
+    correction or else the simulation; None where nothing but the reward model knows.
     """
 
     number: int
@@ -74,11 +74,10 @@ class TrialResult:
     @classmethod
     def of(cls, episode: Episode, number: int) -> TrialResult:
         info = episode.info
-        last = int(episode.truth[-1])
         return cls(
             number=number,
             claimed=info.outcome == "success",
-            truth=None if last < 0 else bool(last),
+            truth=episode.known_success,
             steps=episode.steps,
             peak_force_n=info.peak_force_n,
             clamps=sum(info.clamps.values()),

@@ -23,6 +23,8 @@ from skillcore.learning.training import Progress, domains_of
 from skillcore.parts import ViewShape
 from skillcore.plugins import Registry
 
+APART = "the validation variants, none of which was trained on"
+"""What the reward threshold is chosen on, in words."""
 Report = Callable[[str], Progress]
 """Called with the name of a stage that begins; returns who is told of its progress."""
 
@@ -75,10 +77,16 @@ class Pretraining:
         self.brain.perception, self.brain.learner = bundle.brain.perception, bundle.brain.learner
         self.prior = bundle.prior
 
-    def reward_model(self, data: ReplayCache, validation: ReplayCache) -> Pretrained:
+    def keep_reward(self, bundle: Bundle) -> Pretrained:
+        """Takes the reward model of a bundle as it is, with its threshold."""
+        self.brain.reward_model = bundle.brain.reward_model
+        return Pretrained(self.brain, self.prior, dict(bundle.card.reward), {"seconds": self._seconds})
+
+    def reward_model(self, data: ReplayCache, validation: ReplayCache, apart: str = APART) -> Pretrained:
         """Trains the reward model, and chooses its threshold on `validation`.
 
         data, validation: labelled episodes of different variants, best of all of a demonstrator and of this policy.
+        apart: in words, what sets the validation data apart.
         """
         recipe, brain = self._recipe, self.brain
         # An adversary must know every variant there is.
@@ -90,7 +98,7 @@ class Pretraining:
                 data, seed=seed_for(self._seed, "reward model"), progress=progress, start=start
             ),
         )
-        reward, figures = choose_threshold(brain.reward_model, validation, recipe.false_positives)
+        reward, figures = choose_threshold(brain.reward_model, validation, recipe.false_positives, apart)
         told = {
             "reward model on validation variants": figures,
             "estimate of the way on validation variants": way_errors(brain.perception, validation),
@@ -122,7 +130,7 @@ def features_of(perception: Perception, data: ReplayCache, progress: Progress, b
 
 
 def choose_threshold(
-    reward_model: RewardModel, validation: ReplayCache, false_positives: float
+    reward_model: RewardModel, validation: ReplayCache, false_positives: float, apart: str = APART
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Sets the lowest threshold that keeps false positives among validation frames at or below the share allowed.
 
@@ -150,8 +158,7 @@ def choose_threshold(
     reward = {
         "threshold": threshold,
         "agreement": str(RULE),
-        "chosen": f"lowest with at most {false_positives:.1%} false positives among single frames of the validation "
-        "variants, none of which was trained on",
+        "chosen": f"lowest with at most {false_positives:.1%} false positives among single frames of {apart}",
         "validation_variants": names,
     }
     return reward, figures
@@ -190,6 +197,8 @@ def reward_figures(scores: NDArray[np.float32], data: ReplayCache, threshold: fl
 def way_errors(perception: Perception, data: ReplayCache) -> dict[str, float]:
     """Sideways error in mm of the estimated way, near (within 4 mm of the axis) and far, before the plug is in."""
     frames = np.flatnonzero(np.isfinite(data.seated_from_tcp).all(1) & (data.success != 1))
+    if not len(frames):
+        return {}
     features = np.concatenate(
         [perception.features(data.observations(chunk)) for chunk in np.array_split(frames, max(1, len(frames) // 512))]
     )

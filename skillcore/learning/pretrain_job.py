@@ -1,4 +1,4 @@
-"""The whole of pretraining: collect or open data, train a recipe's parts on it, keep the bundle."""
+"""The whole of pretraining in simulation: collect data, train a recipe's parts on it, keep the bundle."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from skillcore.cell_config import LoadedCell
 from skillcore.episodes import ReplayCache
 from skillcore.errors import InputError
 from skillcore.learning.bundles import Bundle, Card, new_card, save_bundle
-from skillcore.learning.datasets import Collection, Dataset, open_dataset
+from skillcore.learning.datasets import Collection, Dataset
 from skillcore.learning.job import control_of
 from skillcore.learning.pretrain import Pretraining, Report
 from skillcore.learning.recipe import Recipe, completed
@@ -49,7 +49,6 @@ def pretrain(
     collection: Collection,
     amounts: Amounts,
     *,
-    data: Sequence[Path] = (),
     kept: Bundle | None = None,
     seed: int,
     device: str,
@@ -58,9 +57,8 @@ def pretrain(
 ) -> Card:
     """Makes a bundle in the new folder `place`. Returns its card.
 
-    data: folders of recorded episodes that are trained on instead of what `collection` collects. kept: a bundle whose
-    policy is kept as it is, so that only the reward model is trained. Raises UnknownNameError and ConfigError for the
-    recipe, InputError for the cells or a folder that exists, and what collecting and disk raise.
+    kept: a bundle whose policy is kept as it is, so that only the reward model is trained. Raises UnknownNameError and
+    ConfigError for the recipe, InputError for the cells or a folder that exists, and what collecting and disk raise.
     """
     if place.exists():
         raise InputError(f"{place}: already exists", cure="give the name of a new folder")
@@ -70,9 +68,7 @@ def pretrain(
         same = ("representation", "learner", "training")
         recipe = recipe.model_copy(update={name: getattr(kept.card.recipe, name) for name in same})
     recipe = completed(recipe, registry)
-    shown = [open_dataset(folder, size_px=size) for folder in data]
-    if not data:
-        shown.append(collection.demonstrations(amounts.connectors, amounts.episodes))
+    shown = [collection.demonstrations(amounts.connectors, amounts.episodes)]
     unseen = [collection.validation(amounts.validation_episodes)]
     work = Pretraining(recipe, registry, _joined(shown), seed=seed, device=device, report=report)
     common: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from skillcore.interfaces import RewardModel
 from skillcore.types import PAST, Observation, Past
+
+_THRESHOLD = re.compile(r"^threshold ([\d.]+)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +72,9 @@ def past_of(before: list[Observation]) -> Past:
         pose=np.stack([one["pose"] for one in filled])[np.newaxis],
         wrench=np.stack([one["wrench"] for one in filled])[np.newaxis],
     )
+
+
+def threshold_of(reward_model: str) -> float | None:
+    """The reward threshold that an episode was judged by, as `EpisodeInfo.reward_model` has it; None without one."""
+    found = _THRESHOLD.match(reward_model)
+    return float(found.group(1)) if found else None

@@ -51,7 +51,7 @@ def _result(row: EpisodeRow, number: int) -> TrialResult:
     return TrialResult(
         number=number,
         claimed=row.outcome == "success",
-        truth=None if row.truth < 0 else bool(row.truth),
+        truth=row.known_success,
         steps=row.steps,
         peak_force_n=row.peak_force_n,
         clamps=row.clamps,

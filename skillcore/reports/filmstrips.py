@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from skillcore.episodes.images import encode_png
+from skillcore.reports.moments import frames_of
 from skillcore.reports.run_data import ExplainedTrial, Part, RunData
 from skillcore.types import Episode
 
-FRAMES = 8
 OF_ACCEPTANCE = 6
 OF_PRACTICE = 4
 GAP_PX = 1
@@ -86,17 +86,6 @@ def _strip(source: str, trial: ExplainedTrial, episode: Episode) -> Strip:
         peak_force_n=trial.result.peak_force_n,
         frames=tuple(_frame(episode, index) for index in frames_of(episode.steps)),
     )
-
-
-def frames_of(steps: int) -> list[int]:
-    """Which frames of an episode are shown: the first, the last, and more of its end, where it failed."""
-    if steps < FRAMES:
-        return list(range(steps + 1))
-    # Evenly over the square root of what is left: the steps between frames shrink toward the end.
-    left = np.linspace(math.sqrt(steps), 0.0, FRAMES) ** 2
-    indices = sorted({steps - round(float(one)) for one in left})
-    missing = [index for index in range(steps, -1, -1) if index not in indices]
-    return sorted([*indices, *missing[: FRAMES - len(indices)]])
 
 
 def _frame(episode: Episode, index: int) -> Frame:

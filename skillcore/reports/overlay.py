@@ -1,6 +1,6 @@
 """The pictures of a film: a trial's views with what was felt, done and thought beside them, and cards with words.
 
-Each is `HEIGHT_PX` by `WIDTH_PX`, RGB. Letters are ASCII, which every version of OpenCV can draw.
+Each is `HEIGHT_PX` by `WIDTH_PX`, RGB.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from skillcore.learning.evaluate import TrialResult
-from skillcore.reports.recorded_run import Setting, threshold_of
+from skillcore.learning.rewarding import threshold_of
+from skillcore.reports.recorded_run import Setting
+from skillcore.reports.strokes import Colour, box, dashed, text_width, write
 from skillcore.types import ACTION_NAMES, Episode, Image
 
 WIDTH_PX, HEIGHT_PX = 1280, 720
@@ -25,7 +26,6 @@ BANNER_PX = 58
 SHORTEST_AXIS = 20
 """Steps that a chart has room for at least."""
 
-Colour = tuple[int, int, int]
 PAPER: Colour = (22, 25, 30)
 WELL: Colour = (38, 43, 51)
 LINE: Colour = (74, 82, 94)
@@ -252,42 +252,3 @@ def _rounded(value: float) -> float:
 
 def _chart_y(share: float) -> int:
     return CHART_TOP + CHART_HEIGHT - 4 - round(min(max(share, 0.0), 1.0) * (CHART_HEIGHT - 10))
-
-
-# --- strokes ---------------------------------------------------------------------------------------------------------
-
-
-def text_width(text: str, scale: float, *, bold: bool = False) -> int:
-    """In pixels."""
-    return int(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 2 if bold else 1)[0][0])
-
-
-def write(
-    picture: NDArray[np.uint8],
-    text: str,
-    place: tuple[int, int],
-    scale: float,
-    colour: Colour,
-    *,
-    bold: bool = False,
-    width: int | None = None,
-) -> None:
-    """Writes from `place`, left end of the base line, on. width: a text that is longer is drawn smaller, and cut where
-    it would be too small to read."""
-    shown = "".join(letter if 32 <= ord(letter) < 127 else "?" for letter in text)
-    if width is not None:
-        scale = max(0.6 * scale, min(scale, scale * width / max(1, text_width(shown, scale, bold=bold))))
-        while len(shown) > 4 and text_width(shown, scale, bold=bold) > width:
-            shown = shown[:-4] + "..."
-    cv2.putText(picture, shown, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 2 if bold else 1, cv2.LINE_AA)
-
-
-def box(picture: NDArray[np.uint8], corner: tuple[int, int], other: tuple[int, int], colour: Colour) -> None:
-    """A filled rectangle, without its right and lower edge."""
-    picture[corner[1] : other[1], corner[0] : other[0]] = colour
-
-
-def dashed(picture: NDArray[np.uint8], left: int, right: int, y: int, colour: Colour) -> None:
-    """A level line of dashes."""
-    for x in range(left, right, 14):
-        cv2.line(picture, (x, y), (min(x + 8, right), y), colour, 1)

@@ -94,18 +94,20 @@ def reason_of(episode: Episode, socket: Socket | None) -> Reason | None:
     socket: where success lies, in the same frame as the trial's start; None where it is not known.
     """
     claimed = episode.info.outcome == "success"
-    known = bool(episode.truth[-1] >= 0)
+    really = episode.known_success
     if episode.info.outcome == "aborted":
         return Reason("aborted", episode.info.note or "no cause was recorded")
     if claimed:
-        if known and not episode.truth[-1]:
+        if really is False:
             return _false_positive(episode, socket)
         return None
-    if (episode.truth == 1).any():
+    if episode.corrected:
+        return Reason("not_seen", "somebody has looked, and says that it succeeded")
+    if episode.corrected is None and (episode.truth == 1).any():
         return _not_seen(episode)
     if socket is None or episode.info.start_from_base is None:
         return _without_socket(episode)
-    return _by_place(episode, socket, known=known)
+    return _by_place(episode, socket, known=really is not None)
 
 
 def _false_positive(episode: Episode, socket: Socket | None) -> Reason:

@@ -6,7 +6,6 @@ recordings the episodes of the trials that they show.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,6 @@ from skillcore.learning.saved_trials import EPISODES, Trial, read_trials
 
 PARTS = ("zero-shot", "practice", "acceptance", "run")
 """Sources of episodes that a run can hold, in the order they come in."""
-_THRESHOLD = re.compile(r"^threshold ([\d.]+)\b")
 LARGEST = 1e300
 _CURE = "put back a copy of the file"
 
@@ -110,12 +108,6 @@ def number_of(noted: Any, name: str, path: Path) -> float | None:
     if isinstance(value, bool) or not isinstance(value, float | int) or not abs(value) < LARGEST:
         raise InputError(f"{path}: damaged: {name} is no number", cure=_CURE)
     return float(value)
-
-
-def threshold_of(reward_model: str) -> float | None:
-    """The reward threshold that an episode was judged by, as `EpisodeInfo.reward_model` has it; None without one."""
-    found = _THRESHOLD.match(reward_model)
-    return float(found.group(1)) if found else None
 
 
 def shown_of_part(part: str, trials: Sequence[Trial]) -> list[Trial]:

@@ -122,6 +122,12 @@ def _warnings(data: RunData, test: Evaluation) -> list[str]:
             f"In {count} acceptance {_plural(count, 'trial')} the reward model took a failure for a success: at work "
             "such a plug would pass as inserted."
         )
+    corrected = sum(part.corrected for part in data.parts.values())
+    if corrected:
+        warnings.append(
+            f"People have corrected the {_plural(corrected, 'label')} of {corrected} {_plural(corrected, 'trial')} "
+            "afterwards. The figures count what they say; the verdict is that of the run's end."
+        )
     aborted = data.part("acceptance").aborted
     if aborted:
         warnings.append(f"{aborted} acceptance {_plural(aborted, 'trial was', 'trials were')} aborted: see the causes.")

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from skillcore.episodes.images import encode_png
 from skillcore.errors import InputError
+from skillcore.learning.rewarding import threshold_of
 from skillcore.learning.saved_trials import Trial
 from skillcore.reports.overlay import verdict_of
-from skillcore.reports.recorded_run import RecordedRun, threshold_of
+from skillcore.reports.recorded_run import RecordedRun
 from skillcore.reports.video import Film, chosen
 from skillcore.storage import make_folder_durably, write_durably
 from skillcore.types import ACTION_NAMES, Episode

@@ -29,11 +29,13 @@ _CURE = "put back a copy of the file"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExplainedTrial(Trial):
-    """A trial, why it failed (None for one that did not), when it began, and what the guard cut back in it."""
+    """A trial, why it failed (None for one that did not), when it began, what the guard cut back in it, and whether a
+    person has corrected its label."""
 
     reason: Reason | None
     started: datetime | None
     clamps: Mapping[str, int]
+    corrected: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +66,11 @@ class Part:
     @property
     def aborted(self) -> int:
         return sum(trial.reason is not None and trial.reason.kind == "aborted" for trial in self.trials)
+
+    @property
+    def corrected(self) -> int:
+        """How many labels people have corrected."""
+        return sum(trial.corrected for trial in self.trials)
 
     @property
     def between_s(self) -> float:
@@ -155,6 +162,7 @@ def _explained(trial: Trial, episode: Episode, socket: Socket | None) -> Explain
         reason=reason_of(episode, socket),
         started=_time(episode.info.started_at),
         clamps=episode.info.clamps,
+        corrected=episode.corrected is not None,
     )
 
 
@@ -176,7 +184,9 @@ def _socket(about: Mapping[str, Any], episodes: Sequence[Episode], path: Path) -
     if depth_m is None or len(numbers) != 6:
         raise InputError(f"{path}: damaged: socket.from_base is not six numbers", cure=_CURE)
     # Where only the reward model knows, its word must do; one that errs now and then does not move the median.
-    seated = [one for one in episodes if one.truth[-1] == 1 or (one.truth[-1] < 0 and one.info.outcome == "success")]
+    seated = [
+        one for one in episodes if one.known_success or (one.known_success is None and one.info.outcome == "success")
+    ]
     return socket_of(Pose.from_rotvec(numbers[:3], numbers[3:]), depth_m, seated)
 
 

@@ -15,10 +15,11 @@ import pytest
 
 from skillcore.errors import InputError, StorageError
 from skillcore.learning.evaluate import TrialResult
+from skillcore.learning.rewarding import threshold_of
 from skillcore.learning.saved_trials import Trial
 from skillcore.reports import film
 from skillcore.reports.overlay import AMBER, GREEN, HEIGHT_PX, RED, VIOLET, WIDTH_PX, TrialPainter, verdict_of
-from skillcore.reports.recorded_run import RecordedRun, read_recorded, spread, threshold_of
+from skillcore.reports.recorded_run import RecordedRun, read_recorded, spread
 from skillcore.reports.video import (
     BEGIN_S,
     END_S,

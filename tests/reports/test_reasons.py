@@ -54,6 +54,21 @@ def test_the_reward_model_is_wrong_where_the_truth_says_so(make_episode: Make) -
     assert reason(left).words == "it was seated after step 3, went on, and left again"
 
 
+def test_a_persons_word_counts_where_a_label_was_corrected(make_episode: Make) -> None:
+    claimed = make_episode(outcome="success", truth=-1, score=0.9)
+    claimed.corrected = False
+    assert reason(claimed).kind == "false_positive"
+    claimed.corrected = True
+    assert reason_of(claimed, SOCKET) is None
+    unclaimed = make_episode(truth=-1)
+    unclaimed.corrected = True
+    assert (reason(unclaimed).kind, reason(unclaimed, None).kind) == ("not_seen", "not_seen")
+    # Also against the simulation.
+    seated = make_episode(truth=1)
+    seated.corrected = False
+    assert reason(seated).kind != "not_seen"
+
+
 @pytest.mark.parametrize("truth", [0, -1])
 @pytest.mark.parametrize(
     ("ways_mm", "forces_n", "kind", "words"),

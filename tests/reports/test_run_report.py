@@ -18,7 +18,8 @@ import pytest
 from skillcore.cli import main
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import InputError
-from skillcore.reports.filmstrips import FRAMES, chosen, frames_of
+from skillcore.reports.filmstrips import chosen
+from skillcore.reports.moments import FRAMES, frames_of
 from skillcore.reports.report import verdict_of, write_report
 from skillcore.reports.run_data import read_run_data
 from skillcore.reports.run_saliency import explained
@@ -60,6 +61,19 @@ def read(path: Path) -> str:
 def successes(make_episode: Make, count: int, source: str = "acceptance", **more: Any) -> list[Episode]:
     fields = {"outcome": "success", "truth": 1} | more
     return [make_episode(source, number, **fields) for number in range(count)]
+
+
+def test_corrected_labels_are_counted_and_told_of(make_episode: Make, make_run: MakeRun) -> None:
+    results = {"gate": 0.9, "accepted": True, "scenario": "I"}
+    run = make_run(successes(make_episode, 20, truth=-1), results=results)
+    with EpisodeStore(run / "episodes") as store:
+        for row in store.rows()[:2]:
+            store.relabel(row.id, False, who="ada")
+    text = read(write_report(run))
+    assert "18 of 20 acceptance trials succeeded" in text
+    assert "People have corrected the labels of 2 trials afterwards" in text
+    assert "In 2 acceptance trials the reward model took a failure for a success" in text
+    assert "Reward model wrong: failure taken for success" in text
 
 
 # --- what it says ---------------------------------------------------------------------------------------------------

@@ -23,7 +23,8 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TAKES_MINUTES = ("learn", "pretrain", "collect", "eval", "run", "bench", "inspect", "export")
 NEEDS_SOMEBODY = ("teach",)
 NEEDS_A_RUN = ("report", "video")
-ONLY_PARSED = TAKES_MINUTES + NEEDS_SOMEBODY + NEEDS_A_RUN
+NEEDS_A_STORE = ("data",)
+ONLY_PARSED = TAKES_MINUTES + NEEDS_SOMEBODY + NEEDS_A_RUN + NEEDS_A_STORE
 FIRST_COMMAND = "skill learn insertion --connector hdmi"
 MAX_LENGTH = 120
 

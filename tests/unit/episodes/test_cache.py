@@ -69,6 +69,17 @@ def test_frames_stand_in_order_and_belong_together(episodes: list[Episode]) -> N
     assert cache.infos[2] == episodes[2].info
 
 
+def test_some_episodes_are_the_same_wherever_their_images_lie(episodes: list[Episode]) -> None:
+    cache = ReplayCache.from_episodes(episodes)
+    chosen = np.array([2, 0])
+    copied, left = cache.of_episodes(chosen), cache.of_episodes(chosen, in_memory=False)
+    assert (copied.frames, copied.infos) == (left.frames, left.infos)
+    frames = np.array([6, 0, 3])
+    assert np.array_equal(copied.images[frames], left.images[frames])
+    assert copied.images.shape == left.images.shape
+    assert np.array_equal(copied.pose, left.pose)
+
+
 def test_a_batch_of_observations_is_a_copy(episodes: list[Episode]) -> None:
     cache = ReplayCache.from_episodes(episodes)
     batch = cache.observations(np.array([5, 1]))

@@ -153,3 +153,18 @@ def test_it_goes_on_after_a_reload(tmp_path: Path) -> None:
 def test_what_was_never_active_writes_nothing(tmp_path: Path, resumable: bool) -> None:
     WayAdapter(perception()).save(tmp_path, resumable=resumable)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_person_says_of_a_trial_is_believed_at_once() -> None:
+    rng = np.random.default_rng(0)
+    seen = Hindsight()
+    trials = [episode(rng, succeeded=number < 4) for number in range(6)]
+    trials[0].corrected, trials[5].corrected = False, True
+    for one in trials:
+        seen.add(one)
+    # Three claims agree; the fourth is none any more, and who was not claimed is one.
+    assert seen.believed().tolist() == [False, True, True, True, False, True]
+    alone = Hindsight()
+    alone.add(trials[5])
+    assert alone.believed().tolist() == [True]
+    assert alone.labels() is not None
