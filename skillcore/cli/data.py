@@ -15,6 +15,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from skillcore.cli.exchange import export_episodes, import_episodes
 from skillcore.cli.output import printable
 from skillcore.storage import in_bytes
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 data_app = typer.Typer(
     name="data", help="Look into a folder of episodes, check it, and repair it.", no_args_is_help=True
 )
+
+data_app.command("export")(export_episodes)
+data_app.command("import")(import_episodes)
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an episode store.", show_default=False)]
 UNSOUND = 2
