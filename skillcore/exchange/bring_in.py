@@ -26,6 +26,8 @@ from skillcore.storage import flush_folder, make_folder_durably, storage_faults,
 
 Progress = Callable[[int, int], None]
 
+# -P: nothing is imported from the folder that we happen to be in.
+READER = ("-P", "-m", "skillcore.exchange.reader")
 SILENCE_S = 600.0
 """An episode that takes longer to read is given up."""
 MAX_FALLS = 20
@@ -132,7 +134,7 @@ def _count(folder: Path, summary: Summary) -> None:
         store.repair()
         rows = store.rows()
     summary.kept, summary.steps = len(rows), sum(row.steps for row in rows)
-    summary.succeeded = sum(row.success == 1 for row in rows)
+    summary.succeeded = sum(row.outcome == "success" for row in rows)
 
 
 def _check(source: Path, found: Description, mapping: FieldMapping | None, document: Any) -> None:
@@ -165,10 +167,10 @@ class _Reader:
         self.end = ""
 
     def __enter__(self) -> Self:
+        # Closed in `_stop`, as the process is ended there.
         self._words = tempfile.TemporaryFile()
-        # -P: nothing is imported from the folder that we happen to be in.
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "skillcore.exchange.reader"],
+        self._process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, *READER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._words,

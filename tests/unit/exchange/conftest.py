@@ -151,9 +151,7 @@ def _make_lerobot(
     }
     (folder / "meta" / "info.json").write_text(json.dumps(about | (info or {})))
     (folder / "data" / "chunk-000").mkdir(parents=True)
-    rows = [
-        {"episode_index": episode, "tasks": ["put it in"], "length": FRAMES} for episode in range(episodes)
-    ]
+    rows = [{"episode_index": episode, "tasks": ["put it in"], "length": FRAMES} for episode in range(episodes)]
     if older:
         (folder / "meta" / "episodes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         (folder / "meta" / "tasks.jsonl").write_text(json.dumps({"task_index": 0, "task": "put it in"}) + "\n")

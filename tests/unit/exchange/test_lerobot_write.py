@@ -186,7 +186,11 @@ def test_nothing_is_left_when_the_disk_fails_half_way(
 
 @pytest.mark.parametrize(
     ("other", "reason"),
-    [({"views": 1}, "images of one shape"), ({"side_px": 8}, "images of one shape"), ({"control_hz": 20.0}, "one rate")],
+    [
+        ({"views": 1}, "images of one shape"),
+        ({"side_px": 8}, "images of one shape"),
+        ({"control_hz": 20.0}, "one rate"),
+    ],
 )
 def test_episodes_that_do_not_fit_together_are_named(
     store: EpisodeStore, make_episode: Make, tmp_path: Path, other: dict[str, Any], reason: str
