@@ -33,6 +33,7 @@ MAX_EPISODES = 1_000_000
 MAX_CHUNK_BYTES = 256 * 2**20
 MAX_ATTRIBUTE_BYTES = 2**20
 FRAMES_AT_ONCE = 32
+AFTER = "next_obs/"
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 32000: "lzf"}
 """What comes with h5py. Others would be loaded from wherever the machine has them."""
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -78,8 +79,9 @@ class RobomimicSource(Source):
         if not self._names:
             raise EpisodeError("the file has no demonstration")
         self.names = [shown(name) for name in self._names]
-        self.fields = self._first_fields()
-        self.has_after = any(name.startswith("next_obs/") for name in self.fields)
+        found = self._first_fields()
+        self.fields = {name: field for name, field in found.items() if not name.startswith(AFTER)}
+        self.has_after = any(name.startswith(AFTER) for name in found)
 
     def _linked(self, group: Any, name: str) -> Any:
         """What a group holds under a name, if it lies in this file."""
@@ -175,25 +177,22 @@ class RobomimicSource(Source):
         self, demo: Any, wanted: Wanted, numbers: dict[str, NDArray[np.float64]], frames: int
     ) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.uint8]] | None:
         """The observation after the last step, from the last row of `next_obs`; None if not all of it is there."""
-        if not self.has_after or "next_obs" not in demo:
+        if demo.get("next_obs", getlink=True) is None:
             return None
-        following = {key: f"next_{key}" for key in (*numbers, *wanted.views) if key.startswith("obs/")}
-        if any(self._missing(demo, name) for name in following.values()):
+        group = self._linked(demo, "next_obs")
+        following = {key: key.removeprefix("obs/") for key in (*numbers, *wanted.views) if key.startswith("obs/")}
+        if not isinstance(group, self._h5py.Group) or any(name not in group for name in following.values()):
             return None
-        arrays = {key: self._array(demo, name) for key, name in following.items()}
-        if any(array.shape[0] != frames for array in arrays.values()):
-            raise EpisodeError("next_obs has not as many frames as obs")
-        last = {key: checked(following[key], arrays[key][-1:], wanted)[0] for key in numbers if key in following}
+        arrays = {key: self._array(demo, f"{AFTER}{name}", like=key) for key, name in following.items()}
+        if any(array.shape[0] != frames for array in arrays.values()) or not arrays.keys() >= set(wanted.views):
+            raise EpisodeError("next_obs has not as many frames as obs, or other fields")
+        last = {key: checked(f"next_{key}", arrays[key][-1:], wanted)[0] for key in numbers if key in arrays}
         pictures = [wanted.fit(np.ascontiguousarray(arrays[key][-1])) for key in wanted.views]
         return last, np.stack(pictures)
 
-    @staticmethod
-    def _missing(demo: Any, name: str) -> bool:
-        group, _, key = name.partition("/")
-        return key not in demo[group]
-
-    def _array(self, demo: Any, key: str) -> Any:
-        """A field of a demonstration, after all that it declares was found within reason."""
+    def _array(self, demo: Any, key: str, like: str = "") -> Any:
+        """A field of a demonstration, after all that it declares was found within reason. like: a field it must
+        resemble."""
         thing = demo
         for part in key.split("/"):
             if not isinstance(thing, self._h5py.Group):
@@ -202,7 +201,7 @@ class RobomimicSource(Source):
         if not isinstance(thing, self._h5py.Dataset):
             raise EpisodeError(f"{shown(key)} is no array")
         self._check_storage(key, thing)
-        declared = self.fields.get(key)
+        declared = self.fields.get(like or key)
         found = _field(thing)
         if declared is not None and found != declared:
             raise EpisodeError(f"{shown(key)} has {found}, where others have {declared}")
