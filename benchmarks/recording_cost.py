@@ -5,8 +5,8 @@ episode.
 
 The same `skill eval` in the cell `sim`, alternately with and without, so that what else the machine does falls on both.
 A step's time is all that a step needs: policy, arm, cameras and reward model; at 10 Hz it may take 100 ms. What is made
-after the last trial is timed by itself, and so is what is written after each trial: its figures for TensorBoard, and the
-episode, until it is on the disk for good (`EpisodeStore.append`). Exit code 1 if steps with recording take more than
+after the last trial is timed by itself, and so is what is written after each trial: its figures for TensorBoard, and
+the episode, until it is on the disk for good (`EpisodeStore.append`). Exit code 1 if steps with recording take more than
 10 % longer in the median, or writing an episode takes 50 ms or more.
 """
 
@@ -45,13 +45,13 @@ class Times:
         self.at_end: list[float] = []
 
     def __str__(self) -> str:
-        steps = np.array(self.steps) * 1e3
+        steps, writing = np.array(self.steps) * 1e3, np.array(self.writing) * 1e3
         late = int((steps > PERIOD_S * 1e3).sum())
         return (
             f"{len(steps)} steps, median {np.median(steps):.2f} ms, "
             f"99 of 100 within {np.percentile(steps, 99):.1f} ms, {late} above {PERIOD_S * 1e3:.0f} ms; "
-            f"after a trial {np.median(self.after_trial) * 1e3:.2f} ms, and {np.median(self.writing) * 1e3:.1f} ms to write "
-            f"its episode (99 of 100 within {np.percentile(self.writing, 99) * 1e3:.0f} ms); at the end {np.median(self.at_end):.1f} s"
+            f"after a trial {np.median(self.after_trial) * 1e3:.2f} ms, and {np.median(writing):.1f} ms to write its "
+            f"episode (99 of 100 within {np.percentile(writing, 99):.0f} ms); at the end {np.median(self.at_end):.1f} s"
         )
 
 

@@ -113,7 +113,7 @@ def _big_attribute(file: Any) -> None:
         (_object, "actions holds object"),
         (_cycle, "actions is no array"),
         (_big_attribute, "is damaged"),
-        (_replaced("actions", data=np.zeros((5, 7))), "have not as many frames: actions 5"),
+        (_replaced(POSITION, data=np.zeros((5, 3))), "not as many frames: actions 6, obs/robot0_eef_pos 5"),
         (_replaced("actions", data=np.zeros((6, 8))), "actions has 8 numbers, where others have 7 numbers"),
         (_replaced("actions", shape=(6, 7), dtype="f8", chunks=True), "actions declares 6 frames and stores none"),
         (_replaced("actions", shape=(10**12, 7), dtype="f8", chunks=(1024, 7)), "declares 1000000000000 frames"),
