@@ -6,8 +6,8 @@ episode.
 The same `skill eval` in the cell `sim`, alternately with and without, so that what else the machine does falls on both.
 A step's time is all that a step needs: policy, arm, cameras and reward model; at 10 Hz it may take 100 ms. What is made
 after the last trial is timed by itself, and so is what is written after each trial: its figures for TensorBoard, and
-the episode, until it is on the disk for good (`EpisodeStore.append`). Exit code 1 if steps with recording take more than
-10 % longer in the median, or writing an episode takes 50 ms or more.
+the episode, until it is on the disk for good (`EpisodeStore.append`). Exit code 1 if steps with recording take
+more than 10 % longer in the median, or writing an episode takes 50 ms or more.
 """
 
 from __future__ import annotations

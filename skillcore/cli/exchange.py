@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -120,7 +121,7 @@ def import_episodes(
         summary = bring_in(source, out, mapping, progress=progress)
     typer.echo(f"imported: {summary.kept} of {summary.episodes} episodes of {summary.form}, {summary.steps} steps")
     if summary.kept:
-        typer.echo(f"          {summary.succeeded} end in success")
+        typer.echo(f"success:  {summary.succeeded} of them")
         for words in summary.filled:
             typer.echo(f"note:     {words}")
     if summary.refused:
@@ -129,7 +130,7 @@ def import_episodes(
             typer.echo(line)
     if summary.kept:
         typer.echo(f"data:     {out}")
-        typer.echo(f"next:     skill data list {out}")
+        typer.echo(f"next:     skill data list {shlex.quote(str(out))}")
     else:
         typer.echo(f"nothing was sound, so that {out} was not made")
     if summary.refused:
@@ -160,7 +161,7 @@ def _write_draft(source: Path, place: Path) -> None:
     found = describe(source)
     write_durably(place, draft_of(found).encode())
     typer.echo(f"mapping: {place}, guessed from the names of {len(found.fields)} fields: look through it")
-    typer.echo(f"next:    skill data import {source} --out NEW_FOLDER --mapping {place}")
+    typer.echo(f"next:    skill data import {shlex.quote(str(source))} --out NEW --mapping {shlex.quote(str(place))}")
 
 
 @contextlib.contextmanager

@@ -73,7 +73,7 @@ def decode_picture(data: bytes, height_px: int, width_px: int) -> Image:
     if found != (height_px, width_px):
         raise ValueError(f"is of {found[1]}x{found[0]} pixels, where {width_px}x{height_px} were declared")
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         raise ValueError(f"cannot be decoded: {str(error).strip().splitlines()[0][:100]}") from error
     if image is None or image.shape != (height_px, width_px, 3):

@@ -51,6 +51,7 @@ def _say(answers: IO[str], **words: Any) -> None:
 
 def _serve(questions: IO[str], answers: IO[str]) -> None:
     asked = json.loads(questions.readline())
+    _limit_memory()
     source = open_source(Path(asked["source"]))
     fields = {name: dataclasses.asdict(field) for name, field in source.fields.items()}
     _say(
@@ -64,7 +65,6 @@ def _serve(questions: IO[str], answers: IO[str]) -> None:
     )
     line = questions.readline()
     if line:
-        _limit_memory()
         _read_all(source, json.loads(line), answers)
 
 

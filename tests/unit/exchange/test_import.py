@@ -122,7 +122,7 @@ def test_robomimic_is_taken_in(
     data = make_robomimic(tmp_path / "demos.hdf5")
     out = tmp_path / "out"
     assert main(["data", "import", str(data), "--out", str(out), "--mapping", str(robomimic_mapping)]) == 0
-    assert "3 end in success" in capsys.readouterr().out
+    assert "success:  3 of them" in capsys.readouterr().out
     with EpisodeStore(out, create=False) as store:
         episode = store.read(store.rows()[0].id)
     assert (episode.steps, episode.images.shape) == (6, (7, 1, 8, 8, 3))
