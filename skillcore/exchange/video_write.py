@@ -43,6 +43,7 @@ class VideoWriter:
         self._rate = Fraction(rate_hz).limit_denominator(1000)
         self._file = -1
         self._frames = 0
+        self._size = 0
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
 
@@ -53,7 +54,7 @@ class VideoWriter:
         """
         import av
 
-        if self._container is None or self._path.stat().st_size > form.VIDEO_BYTES:
+        if self._container is None or self._size > form.VIDEO_BYTES:
             self.close()
             self._open(*pictures.shape[1:3])
         container, stream = self._container, self._stream
@@ -65,7 +66,9 @@ class VideoWriter:
                 for picture in pictures:
                     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
                     frame.pts, frame.time_base = self._frames, 1 / self._rate
-                    container.mux(stream.encode(frame))
+                    packets = stream.encode(frame)
+                    container.mux(packets)
+                    self._size += sum(packet.size for packet in packets)
                     self._frames += 1
         except av.error.FFmpegError as error:
             raise InputError(f"{self._path}: the video encoder failed: {error}", cure=INSTALL) from error
@@ -85,7 +88,7 @@ class VideoWriter:
     def _open(self, height_px: int, width_px: int) -> None:
         import av
 
-        self._file, self._frames = self._file + 1, 0
+        self._file, self._frames, self._size = self._file + 1, 0, 0
         with storage_faults("write", self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._container = av.open(str(self._path), "w", format="mp4")

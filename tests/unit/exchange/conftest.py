@@ -48,6 +48,11 @@ def _make_episode(seed: int = 0, *, steps: int = 3, views: int = 2, side_px: int
     )
 
 
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SKILLCORE_HOME", str(tmp_path_factory.getbasetemp() / "home"))
+
+
 @pytest.fixture(scope="session")
 def make_episode() -> MakeEpisode:
     return _make_episode

@@ -234,6 +234,26 @@ def test_a_video_holds_each_frame_at_its_time(make_episode: Make, tmp_path: Path
     np.testing.assert_allclose([level for _, level in frames], expected, atol=4)
 
 
+def test_videos_grow_to_their_limit_and_no_further(
+    store: EpisodeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    av = pytest.importorskip("av")
+    monkeypatch.setattr("skillcore.exchange.lerobot_form.VIDEO_BYTES", 1)
+    out = tmp_path / "out"
+    write_lerobot(store, store.rows(), out, pictures="video")
+    episodes = pq.read_table(out / "meta" / "episodes" / "chunk-000" / "file-000.parquet").to_pylist()
+    key = "videos/observation.images.view_0"
+    frames: dict[int, int] = {}
+    for episode in episodes:
+        assert episode[f"{key}/from_timestamp"] == pytest.approx(frames.get(episode[f"{key}/file_index"], 0) / 10)
+        frames[episode[f"{key}/file_index"]] = round(10 * episode[f"{key}/to_timestamp"])
+    assert len(frames) > 1
+    for file, count in frames.items():
+        path = out / "videos" / "observation.images.view_0" / "chunk-000" / f"file-{file:03d}.mp4"
+        with av.open(io.BytesIO(path.read_bytes()), "r", format="mp4") as container:
+            assert len(list(container.decode(video=0))) == count
+
+
 def test_a_video_needs_even_sides(make_episode: Make, tmp_path: Path) -> None:
     pytest.importorskip("av")
     with EpisodeStore(tmp_path / "recorded") as store:
