@@ -112,8 +112,8 @@ def _fill(source: Path, store: Path, mapping: FieldMapping | None, document: Any
                 _check(source, found, mapping, document)
                 summary = Summary(found.form, len(found.names), filled=[] if mapping is None else _filled(mapping))
             fallen = reader.read_all(mapping, store, first, summary, progress)
-        if fallen is None:
-            _count(store, summary)
+        if fallen is None or fallen >= len(found.names):
+            _count(store, summary, repair=falls > 0 or fallen is not None)
             return summary
         # What was begun and not told is the episode that the process fell over.
         falls += 1
@@ -122,16 +122,17 @@ def _fill(source: Path, store: Path, mapping: FieldMapping | None, document: Any
         if falls > MAX_FALLS:
             what = f"the reading process ended {falls} times, so that it was not tried"
             summary.refused += [Refused(name, what) for name in found.names[first:]]
-            _count(store, summary)
+            _count(store, summary, repair=True)
             return summary
 
 
-def _count(folder: Path, summary: Summary) -> None:
-    """Counts what is kept, after putting right what a process that fell may have left half done."""
+def _count(folder: Path, summary: Summary, *, repair: bool) -> None:
+    """Counts what is kept. repair: first puts right what a process that fell may have left half done."""
     if not folder.exists():
         return
     with EpisodeStore(folder) as store:
-        store.repair()
+        if repair:
+            store.repair()
         rows = store.rows()
     summary.kept, summary.steps = len(rows), sum(row.steps for row in rows)
     summary.succeeded = sum(row.outcome == "success" for row in rows)

@@ -29,11 +29,10 @@ def wanted_of(mapping: Mapping) -> Wanted:
     return Wanted(numbers, mapping.images.views, mapping.fit)
 
 
-def convert(raw: RawEpisode, mapping: Mapping, *, number: int, rate_hz: float | None, origin: str) -> Episode:
+def convert(raw: RawEpisode, mapping: Mapping, *, rate_hz: float | None, origin: str) -> Episode:
     """The episode that a mapping makes of what was read.
 
-    number: its place in the dataset. origin: what it comes from, in words. Raises EpisodeError that says why there is
-    none.
+    origin: what it comes from, in words. Raises EpisodeError that says why there is none.
     """
     numbers, images = _frames(raw, mapping)
     frames = len(images)
@@ -67,7 +66,7 @@ def convert(raw: RawEpisode, mapping: Mapping, *, number: int, rate_hz: float | 
             seed=0,
             source="import",
             outcome="success" if succeeded else "timeout",
-            trial=number,
+            trial=raw.index,
             control_hz=control_hz,
             peak_force_n=float(np.linalg.norm(wrench[:, :3], axis=1).max()),
             note=f"{raw.name} of {origin}",
@@ -269,12 +268,12 @@ def wanted_of_ours(fields: Named[str, Field]) -> Wanted:
     return Wanted(frozenset(numbers | (optional & fields.keys())), tuple(views), Fit("keep"), frozenset(optional))
 
 
-def restore(raw: RawEpisode, ours: Named[str, Any], *, number: int) -> Episode:
+def restore(raw: RawEpisode, ours: Named[str, Any]) -> Episode:
     """The episode that `skill data export` wrote, as it was. Raises EpisodeError."""
     infos = ours.get("episodes")
-    if ours.get("format") != form.OURS_FORMAT or not isinstance(infos, list) or not 0 <= number < len(infos):
+    if ours.get("format") != form.OURS_FORMAT or not isinstance(infos, list) or not 0 <= raw.index < len(infos):
         raise EpisodeError(f"{form.OURS} says nothing of it", cure="give a mapping with --mapping")
-    info = info_from_json(infos[number])
+    info = info_from_json(infos[raw.index])
     numbers, images = raw.numbers, raw.images
     if ours.get("final_frame") is not True:
         numbers = {name: np.concatenate([values, values[-1:]]) for name, values in numbers.items()}

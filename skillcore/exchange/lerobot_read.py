@@ -48,9 +48,12 @@ class _Entry:
     video_places: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     starts: Mapping[str, float] = field(default_factory=dict)
     fault: str = ""
+    label: str = ""
 
     @property
     def name(self) -> str:
+        if self.label:
+            return self.label
         return f"episode {self.number}" if self.number >= 0 else f"entry {-1 - self.number} of meta/episodes"
 
 
@@ -77,6 +80,10 @@ class LeRobotSource(Source):
         self._data_path, self._video_path = data_path, info.get("video_path")
         self._chunks_size = _whole(info.get("chunks_size", form.FILES_A_CHUNK), f"{form.INFO}: chunks_size", low=1)
         self._entries = self._older_entries() if self._older else self._newer_entries()
+        total = info.get("total_episodes")
+        if self._entries and type(total) is int and total > len(self._entries):
+            told = f"{form.INFO} speaks of {total} episodes, and meta/episodes lists {len(self._entries)}"
+            self._entries.append(_Entry(-1, 0, (), fault=told, label="the rest"))
         if not self._entries:
             raise EpisodeError("the dataset has no episode")
         self.names = [entry.name for entry in self._entries]
@@ -179,6 +186,7 @@ class LeRobotSource(Source):
                 self._film(entry, key, view, room)
         return RawEpisode(
             name=self.names[number],
+            index=entry.number,
             task=entry.tasks[0] if entry.tasks else "",
             numbers={key: numbers[key] for key in wanted.numbers},
             images=room.images,

@@ -109,10 +109,10 @@ def _read_all(source: Any, asked: dict[str, Any], answers: IO[str]) -> None:
             try:
                 raw = source.read(number, wanted)
                 if mapping is None:
-                    episode = restore(raw, source.ours, number=number)
+                    episode = restore(raw, source.ours)
                 else:
                     rate = source.rate_hz
-                    episode = convert(raw, mapping, number=number, rate_hz=rate, origin=asked["origin"])
+                    episode = convert(raw, mapping, rate_hz=rate, origin=asked["origin"])
                 store.append(episode)
             except EpisodeError as error:
                 _say(answers, refused=number, what=error.what, cure=error.cure)

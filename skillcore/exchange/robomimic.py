@@ -171,7 +171,9 @@ class RobomimicSource(Source):
             for start in range(0, frames, FRAMES_AT_ONCE):
                 for offset, picture in enumerate(arrays[key][start : start + FRAMES_AT_ONCE]):
                     room.images[start + offset, view] = wanted.fit(np.ascontiguousarray(picture))
-        return RawEpisode(self.names[number], "", numbers, room.images, self._after(demo, wanted, numbers, frames))
+        return RawEpisode(
+            self.names[number], number, "", numbers, room.images, self._after(demo, wanted, numbers, frames)
+        )
 
     def _after(
         self, demo: Any, wanted: Wanted, numbers: dict[str, NDArray[np.float64]], frames: int

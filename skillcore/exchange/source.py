@@ -58,11 +58,13 @@ class Wanted:
 class RawEpisode:
     """One episode as it was found.
 
-    numbers: by field, (frames, width) float64, all finite. images: (frames, views, H, W, 3) uint8 RGB. after: the
-    observation after the last step, numbers (width,) and images (views, H, W, 3), where the data has it.
+    index: its number as the dataset counts. numbers: by field, (frames, width) float64, all finite. images: (frames,
+    views, H, W, 3) uint8 RGB. after: the observation after the last step, numbers (width,) and images (views, H, W, 3),
+    where the data has it.
     """
 
     name: str
+    index: int
     task: str
     numbers: dict[str, NDArray[np.float64]]
     images: Image

@@ -34,11 +34,11 @@ def raw(**numbers: Any) -> RawEpisode:
     given: dict[str, Any] = {"action": np.zeros((FRAMES, 4))} | numbers
     images = np.arange(FRAMES, dtype=np.uint8)[:, None, None, None, None] * np.ones((1, 1, 8, 8, 3), np.uint8)
     arrays = {name: np.asarray(values, np.float64).reshape(FRAMES, -1) for name, values in given.items()}
-    return RawEpisode("episode 3", "put it in", arrays, images)
+    return RawEpisode("episode 3", 3, "put it in", arrays, images)
 
 
 def made(mapping: Mapping, found: RawEpisode) -> Episode:
-    return convert(found, mapping, number=3, rate_hz=10.0, origin="/data/set")
+    return convert(found, mapping, rate_hz=10.0, origin="/data/set")
 
 
 def test_the_last_frame_stands_in_or_is_the_observation() -> None:

@@ -268,6 +268,13 @@ def test_entries_that_make_no_sense_are_refused_alone(make_lerobot: MakeDataset,
     assert len(source.names) == 6
 
 
+def test_episodes_that_are_nowhere_listed_are_told(make_lerobot: MakeDataset, tmp_path: Path) -> None:
+    source = LeRobotSource(make_lerobot(tmp_path / "data", version="v3.0", info={"total_episodes": 7}))
+    assert source.names == ["episode 0", "episode 1", "episode 2", "the rest"]
+    with pytest.raises(EpisodeError, match="speaks of 7 episodes, and meta/episodes lists 3"):
+        source.read(3, WANTED)
+
+
 def test_an_image_of_the_whole_memory_is_refused(make_lerobot: MakeDataset, tmp_path: Path) -> None:
     folder = make_lerobot(tmp_path / "data")
     path = folder / "meta" / "info.json"

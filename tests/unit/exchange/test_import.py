@@ -18,6 +18,7 @@ from skillcore.errors import EpisodeError
 from skillcore.exchange import bring_in as bringing
 from skillcore.exchange.bring_in import bring_in
 from skillcore.exchange.lerobot_write import write_lerobot
+from skillcore.types import Episode
 
 MakeDataset = Callable[..., Path]
 
@@ -30,6 +31,27 @@ def test_what_was_exported_comes_back_as_it_was(store: EpisodeStore, tmp_path: P
         # The same files, bit for bit.
         assert [row.sha256 for row in back.rows()] == [row.sha256 for row in store.rows()]
         assert back.verify() == []
+
+
+def test_what_was_exported_as_video_comes_back_but_for_its_pixels(
+    make_episode: Callable[..., Episode], tmp_path: Path
+) -> None:
+    pytest.importorskip("av")
+    episodes = [make_episode(seed, steps=4, side_px=32) for seed in range(3)]
+    for number, episode in enumerate(episodes):
+        # Smooth pictures, which compression keeps.
+        episode.images[:] = (40 * np.arange(5) + 20 * number)[:, None, None, None, None].astype(np.uint8)
+    with EpisodeStore(tmp_path / "recorded") as store:
+        store.append_many(episodes)
+        write_lerobot(store, store.rows(), tmp_path / "out", pictures="video")
+    assert bring_in(tmp_path / "out", tmp_path / "back", None).kept == 3
+    with EpisodeStore(tmp_path / "back", create=False) as back:
+        for row, episode in zip(back.rows(), episodes, strict=True):
+            found = back.read(row.id)
+            assert found.info == episode.info
+            np.testing.assert_array_equal(found.pose, episode.pose)
+            np.testing.assert_array_equal(found.seated_from_tcp, episode.seated_from_tcp)
+            assert np.abs(found.images.astype(int) - episode.images).max() <= 6
 
 
 def test_a_bad_episode_is_refused_and_the_others_are_kept(
@@ -78,6 +100,39 @@ def test_a_fall_of_the_reading_process_costs_one_episode(
     with EpisodeStore(tmp_path / "out", create=False) as store:
         assert [row.trial for row in store.rows()] == [0, 2]
         assert store.verify() == []
+
+
+ENDS_EARLY = """
+import os
+says = reader._say
+def say(answers, **words):
+    if "ended" in words:
+        os._exit(7)
+    says(answers, **words)
+reader._say = say
+"""
+
+
+def test_a_fall_after_the_last_episode_costs_none(
+    make_lerobot: MakeDataset, mapping_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bringing, "READER", reader_that(ENDS_EARLY))
+    summary = bring_in(make_lerobot(tmp_path / "data"), tmp_path / "out", mapping_file)
+    assert (summary.kept, summary.refused) == (3, [])
+
+
+def test_an_export_is_restored_by_its_own_numbers(store: EpisodeStore, tmp_path: Path) -> None:
+    write_lerobot(store, store.rows(), tmp_path / "out")
+    path = tmp_path / "out" / "meta" / "episodes" / "chunk-000" / "file-000.parquet"
+    table = pq.read_table(path)
+    entries = table.to_pylist()
+    # The first is gone, and another says nonsense, so that places in the list are no numbers of episodes.
+    entries = [entries[1] | {"episode_index": -4}, *entries[2:]]
+    pq.write_table(pa.Table.from_pylist(entries, schema=table.schema), path)
+    summary = bring_in(tmp_path / "out", tmp_path / "back", None)
+    assert [one.name for one in summary.refused] == ["entry 0 of meta/episodes", "the rest"]
+    with EpisodeStore(tmp_path / "back", create=False) as back:
+        assert [row.sha256 for row in back.rows()] == [row.sha256 for row in store.rows()][2:]
 
 
 def test_a_process_that_is_silent_is_given_up(
