@@ -42,7 +42,9 @@ def export_episodes(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an episode store.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="Folder to make.", show_default=False)],
     form: Annotated[DataFormat, typer.Option("--format", help="Form of the dataset.")] = DataFormat.lerobot,
-    variant: Annotated[list[str] | None, typer.Option(help="Only this variant; may be repeated.")] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option("--connector", "--variant", help="Only this connector; may be repeated.")
+    ] = None,
     source: Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")] = None,
     cell: Annotated[list[str] | None, typer.Option(help="Only this cell; may be repeated.")] = None,
     outcome: Annotated[list[Outcomes] | None, typer.Option(help="Only what ended so; may be repeated.")] = None,
@@ -105,8 +107,7 @@ def import_episodes(
 ) -> None:
     """Take a LeRobot dataset (v2.1, v3.0) or a robomimic HDF5 file into a new episode store.
 
-    Episodes that are not sound are refused, each with its reason, and the others are kept. Exit code 0: all were taken,
-    2: some were refused, or nothing could be read.
+    Episodes that are not sound are refused, each with its reason, and the others are kept. Then the exit code is 2.
     """
     from skillcore.errors import InputError
     from skillcore.exchange.bring_in import bring_in

@@ -23,11 +23,11 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TAKES_MINUTES = ("learn", "pretrain", "collect", "eval", "run", "bench", "inspect", "export")
 NEEDS_SOMEBODY = ("teach",)
 NEEDS_A_RUN = ("report", "video")
-NEEDS_DATA = ("exchange.md",)
-"""Their `data` commands need datasets, and run in tests/unit/exchange/test_document.py."""
 ONLY_PARSED = TAKES_MINUTES + NEEDS_SOMEBODY + NEEDS_A_RUN
 FIRST_COMMAND = "skill learn insertion --connector hdmi"
 MAX_LENGTH = 120
+NEEDS_DATA = ("exchange.md",)
+"""Their `data` commands need datasets, and run in tests/unit/exchange/test_document.py."""
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE_NAME = re.compile(r"# (\w+\.yaml)\n")
