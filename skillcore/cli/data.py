@@ -18,12 +18,13 @@ from skillcore.cli.data_changes import (
 )
 from skillcore.cli.data_output import FOOTNOTE, Folder, episodes_table, progress_bar
 from skillcore.cli.data_views import show_command, stats_command
+from skillcore.cli.exchange import export_episodes, import_episodes
 from skillcore.cli.output import printable
 from skillcore.storage import in_bytes
 
 data_app = typer.Typer(
     name="data",
-    help="Look into recorded episodes, correct their labels, join, split, check and repair them.",
+    help="Look into recorded episodes, correct their labels, join, split, exchange, check and repair them.",
     no_args_is_help=True,
 )
 
@@ -74,6 +75,8 @@ data_app.command("merge")(merge_command)
 data_app.command("split")(split_command)
 data_app.command("delete")(delete_command)
 data_app.command("restore")(restore_command)
+data_app.command("export")(export_episodes)
+data_app.command("import")(import_episodes)
 
 
 @data_app.command("verify")

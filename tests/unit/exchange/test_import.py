@@ -1,0 +1,259 @@
+"""Other tools' data become episodes: through the reading process, as the command does it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from skillcore.cli import main
+from skillcore.episodes import EpisodeStore
+from skillcore.errors import EpisodeError
+from skillcore.exchange import bring_in as bringing
+from skillcore.exchange.bring_in import bring_in
+from skillcore.exchange.lerobot_write import write_lerobot
+from skillcore.types import Episode
+
+MakeDataset = Callable[..., Path]
+
+
+def test_what_was_exported_comes_back_as_it_was(store: EpisodeStore, tmp_path: Path) -> None:
+    write_lerobot(store, store.rows(), tmp_path / "out")
+    summary = bring_in(tmp_path / "out", tmp_path / "back", None)
+    assert (summary.kept, summary.episodes, summary.refused) == (4, 4, [])
+    with EpisodeStore(tmp_path / "back", create=False) as back:
+        # The same files, bit for bit.
+        assert [row.sha256 for row in back.rows()] == [row.sha256 for row in store.rows()]
+        assert back.verify() == []
+
+
+def test_what_was_exported_as_video_comes_back_but_for_its_pixels(
+    make_episode: Callable[..., Episode], tmp_path: Path
+) -> None:
+    pytest.importorskip("av")
+    episodes = [make_episode(seed, steps=4, side_px=32) for seed in range(3)]
+    for number, episode in enumerate(episodes):
+        # Smooth pictures, which compression keeps.
+        episode.images[:] = (40 * np.arange(5) + 20 * number)[:, None, None, None, None].astype(np.uint8)
+    with EpisodeStore(tmp_path / "recorded") as store:
+        store.append_many(episodes)
+        write_lerobot(store, store.rows(), tmp_path / "out", pictures="video")
+    assert bring_in(tmp_path / "out", tmp_path / "back", None).kept == 3
+    with EpisodeStore(tmp_path / "back", create=False) as back:
+        for row, episode in zip(back.rows(), episodes, strict=True):
+            found = back.read(row.id)
+            assert found.info == episode.info
+            np.testing.assert_array_equal(found.pose, episode.pose)
+            np.testing.assert_array_equal(found.seated_from_tcp, episode.seated_from_tcp)
+            assert np.abs(found.images.astype(int) - episode.images).max() <= 6
+
+
+def test_a_bad_episode_is_refused_and_the_others_are_kept(
+    make_lerobot: MakeDataset, mapping_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def change(episode: int, columns: dict[str, Any]) -> None:
+        if episode == 1:
+            columns["observation.state"][3][2] = float("nan")
+
+    data = make_lerobot(tmp_path / "data", version="v3.0", change=change)
+    out = tmp_path / "out"
+    assert main(["data", "import", str(data), "--out", str(out), "--mapping", str(mapping_file)]) == 2
+    told = capsys.readouterr().out
+    assert "imported: 2 of 3 episodes of LeRobot v3.0" in told
+    assert "episode 1: observation.state holds NaN or infinity in frame 3" in told
+    with EpisodeStore(out, create=False) as store:
+        assert [row.trial for row in store.rows()] == [0, 2]
+        assert store.verify() == []
+
+
+def reader_that(does: str) -> tuple[str, ...]:
+    """A reading process that does something else besides."""
+    return ("-P", "-c", f"from skillcore.exchange import lerobot_read, reader\n{does}\nreader.main()")
+
+
+FALLS = """
+import os, signal
+reads = lerobot_read.LeRobotSource.read
+def read(self, number, wanted):
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return reads(self, number, wanted)
+lerobot_read.LeRobotSource.read = read
+"""
+
+
+def test_a_fall_of_the_reading_process_costs_one_episode(
+    make_lerobot: MakeDataset, mapping_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a hostile file may do to a library written in C.
+    monkeypatch.setattr(bringing, "READER", reader_that(FALLS))
+    summary = bring_in(make_lerobot(tmp_path / "data"), tmp_path / "out", mapping_file)
+    assert [(one.name, one.what) for one in summary.refused] == [
+        ("episode 1", "reading it ended the reading process (signal 11)")
+    ]
+    with EpisodeStore(tmp_path / "out", create=False) as store:
+        assert [row.trial for row in store.rows()] == [0, 2]
+        assert store.verify() == []
+
+
+ENDS_EARLY = """
+import os
+says = reader._say
+def say(answers, **words):
+    if "ended" in words:
+        os._exit(7)
+    says(answers, **words)
+reader._say = say
+"""
+
+
+def test_a_fall_after_the_last_episode_costs_none(
+    make_lerobot: MakeDataset, mapping_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bringing, "READER", reader_that(ENDS_EARLY))
+    summary = bring_in(make_lerobot(tmp_path / "data"), tmp_path / "out", mapping_file)
+    assert (summary.kept, summary.refused) == (3, [])
+
+
+def test_an_export_is_restored_by_its_own_numbers(store: EpisodeStore, tmp_path: Path) -> None:
+    write_lerobot(store, store.rows(), tmp_path / "out")
+    path = tmp_path / "out" / "meta" / "episodes" / "chunk-000" / "file-000.parquet"
+    table = pq.read_table(path)
+    entries = table.to_pylist()
+    # The first is gone, and another says nonsense, so that places in the list are no numbers of episodes.
+    entries = [entries[1] | {"episode_index": -4}, *entries[2:]]
+    pq.write_table(pa.Table.from_pylist(entries, schema=table.schema), path)
+    summary = bring_in(tmp_path / "out", tmp_path / "back", None)
+    assert [one.name for one in summary.refused] == ["entry 0 of meta/episodes", "the rest"]
+    with EpisodeStore(tmp_path / "back", create=False) as back:
+        assert [row.sha256 for row in back.rows()] == [row.sha256 for row in store.rows()][2:]
+
+
+def test_a_process_that_is_silent_is_given_up(
+    make_lerobot: MakeDataset, mapping_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bringing, "READER", ("-P", "-c", "import time; time.sleep(600)"))
+    monkeypatch.setattr(bringing, "SILENCE_S", 0.5)
+    with pytest.raises(EpisodeError, match=r"no answer in 0\.5 s|no answer in 0 s"):
+        bring_in(make_lerobot(tmp_path / "data"), tmp_path / "out", mapping_file)
+    assert not (tmp_path / "out").exists()
+
+
+def test_memory_is_limited(
+    make_lerobot: MakeDataset, mapping_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_lerobot(tmp_path / "data")
+    path = data / "data" / "chunk-000" / "episode_000000.parquet"
+    table = pq.read_table(path)
+    image = pa.array([{"bytes": bytes(40 * 2**20), "path": None}] * 6, table.schema.field(0).type)
+    pq.write_table(table.set_column(0, table.schema.field(0), image), path, compression="zstd", use_dictionary=False)
+    monkeypatch.setattr(bringing, "READER", reader_that("reader.MEMORY_BYTES = 128 * 2**20"))
+    summary = bring_in(data, tmp_path / "out", mapping_file)
+    assert [one.name for one in summary.refused] == ["episode 0"], summary.refused
+    assert "memory" in summary.refused[0].what or "malloc" in summary.refused[0].what
+
+
+def test_without_a_sound_episode_nothing_is_made(
+    make_lerobot: MakeDataset, mapping_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def change(episode: int, columns: dict[str, Any]) -> None:
+        columns["action"][0][0] = 7.0
+
+    data = make_lerobot(tmp_path / "data", change=change)
+    assert main(["data", "import", str(data), "--out", str(tmp_path / "out"), "--mapping", str(mapping_file)]) == 2
+    assert "outside of [-1, 1]" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "mapping.yaml"]
+
+
+def test_robomimic_is_taken_in(
+    make_robomimic: MakeDataset, robomimic_mapping: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_robomimic(tmp_path / "demos.hdf5")
+    out = tmp_path / "out"
+    assert main(["data", "import", str(data), "--out", str(out), "--mapping", str(robomimic_mapping)]) == 0
+    assert "success:  3 of them" in capsys.readouterr().out
+    with EpisodeStore(out, create=False) as store:
+        episode = store.read(store.rows()[0].id)
+    assert (episode.steps, episode.images.shape) == (6, (7, 1, 8, 8, 3))
+    assert (episode.info.control_hz, episode.info.variant, episode.info.source) == (20.0, "square", "import")
+    # Half a turn about x: what is down for the base is up for the tool, and turns about z go the other way.
+    np.testing.assert_allclose(episode.action[0], [0.5, -0.25, 0.5, -0.1], atol=1e-6)
+    # The last observation is that of next_obs.
+    np.testing.assert_allclose(episode.pose[:, 0], 0.01 * np.arange(7), atol=1e-6)
+    assert int(episode.images[-1, 0, 0, 0, 1]) == 60
+
+
+def test_a_draft_fits_the_data_it_was_made_for(
+    make_robomimic: MakeDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_robomimic(tmp_path / "demos.hdf5")
+    draft = tmp_path / "draft.yaml"
+    assert main(["data", "import", str(data), "--draft", str(draft)]) == 0
+    assert "obs/robot0_eef_pos: 3 numbers" in draft.read_text()
+    assert main(["data", "import", str(data), "--out", str(tmp_path / "out"), "--mapping", str(draft)]) == 0
+    assert main(["data", "import", str(data), "--draft", str(draft)]) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("field: action}", "field: acton}"), "mapping.yaml:8: action.field: 'acton' is no field of the data\n"),
+        (("field: action}", "field: acton}"), "did you mean action?"),
+        (("[3, 4, 5, 6]", "[3, 4, 5, 7]"), "there is no column 7"),
+        (("[0, 1, 2]", "[0, 1]"), "3 are needed"),
+        (("[observation.image]", "[observation.state]"), "is no image"),
+        (("reward: {", "rewards: {"), "did you mean reward?"),
+    ],
+)
+def test_faults_of_a_mapping_say_line_field_and_what_is_near(
+    make_lerobot: MakeDataset,
+    mapping_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: tuple[str, str],
+    expected: str,
+) -> None:
+    text = mapping_file.read_text()
+    assert change[0] in text
+    mapping_file.write_text(text.replace(*change))
+    data = make_lerobot(tmp_path / "data")
+    assert main(["data", "import", str(data), "--out", str(tmp_path / "out"), "--mapping", str(mapping_file)]) == 2
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_strange_data_need_a_mapping(
+    make_lerobot: MakeDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_lerobot(tmp_path / "data")
+    assert main(["data", "import", str(data), "--out", str(tmp_path / "out")]) == 2
+    assert "--draft mapping.yaml" in capsys.readouterr().err
+
+
+def test_nothing_to_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for source in (tmp_path / "nowhere", tmp_path):
+        assert main(["data", "import", str(source), "--out", str(tmp_path / "out")]) == 2
+        assert str(source) in capsys.readouterr().err
+
+
+def test_export_tells_what_to_type_next(
+    store: EpisodeStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["data", "export", str(store.folder), "--out", str(out), "--variant", "usb_a", "--outcome", "success"]
+    assert main(arguments) == 0
+    told = capsys.readouterr().out
+    assert "exported: 1 episodes, 6 frames, 1 tasks" in told
+    assert f"LeRobotDataset(repo_id='out', root={str(out)!r})" in told
+    assert json.loads((out / "meta" / "info.json").read_text())["total_episodes"] == 1
+    assert main(arguments) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert main(["data", "export", str(store.folder), "--out", str(tmp_path / "x"), "--episode", "000000-0"]) == 2
+    assert store.rows()[0].id in capsys.readouterr().err
