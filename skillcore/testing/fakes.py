@@ -27,7 +27,7 @@ class TickClock:
 
 
 class FakeArm(Arm):
-    """Follows its targets exactly. Tests set `force_n` and `fault`, and read `calls`.
+    """Follows its targets exactly. Tests set `force_n`, `fault` and `is_silent` (nobody answers), and read `calls`.
 
     Space is free, but for what `block` puts there. It can be guided, and is then where tests say in `guide_to`.
     """
@@ -36,6 +36,7 @@ class FakeArm(Arm):
         self.clock = clock
         self.force_n = np.zeros(3)
         self.fault: str | None = None
+        self.is_silent = False
         self.calls: list[str] = []
         self._limits = limits or ArmLimits(1.0, 4.0, 100.0)
         self._connected = False
@@ -110,6 +111,7 @@ class FakeArm(Arm):
     def read(self) -> ArmState:
         if not self._connected:
             raise DeviceError("the arm is not connected", cure="call connect() first")
+        self._refuse_if_silent()
         self._sequence += 1
         wrench = Wrench(self.force_n + self.contact_n - self._zero_n, np.zeros(3))
         return ArmState(self.tcp_from_base, np.zeros(6), wrench, self.fault, self.clock.now_s(), self._sequence)
@@ -180,7 +182,12 @@ class FakeArm(Arm):
         self._begin_s = self.clock.now_s()
         self._end_s = self._begin_s + duration_s
 
+    def _refuse_if_silent(self) -> None:
+        if self.is_silent:
+            raise DeviceError("the arm does not answer", cure="check its cable")
+
     def _refuse_if_faulty(self) -> None:
+        self._refuse_if_silent()
         if self._guided:
             raise DeviceError("the arm is guided by hand", cure="call end_freedrive() first")
         if self.fault:
@@ -188,11 +195,12 @@ class FakeArm(Arm):
 
 
 class FakeCamera(Camera):
-    """Sees noise. `frozen` makes it stand still."""
+    """Sees noise. `frozen` makes it stand still, `is_silent` takes it away."""
 
     def __init__(self, clock: Clock, *, width_px: int = 64, height_px: int = 48) -> None:
         self.clock = clock
         self.frozen = False
+        self.is_silent = False
         self._intrinsics = Intrinsics(width_px, height_px, 50.0, 50.0, 0.5 * width_px, 0.5 * height_px)
         self._last: Frame | None = None
         self._connected = False
@@ -210,6 +218,8 @@ class FakeCamera(Camera):
     def read(self, max_age_s: float) -> Frame:
         if not self._connected:
             raise DeviceError("the camera is not connected", cure="call connect() first")
+        if self.is_silent:
+            raise DeviceError("the camera does not answer", cure="check its cable")
         now, last = self.clock.now_s(), self._last
         if last is None or not self.frozen:
             number = 0 if last is None else last.sequence + 1

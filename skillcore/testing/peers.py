@@ -3,7 +3,8 @@
     with RobotPeer() as robot:
         arm = MyArm(MyOptions(address=robot.address, port=robot.port))
 
-A request is an object on a line of its own, and so is its answer; an answer with `error` says what was refused.
+A request is an object on a line of its own, and so is its answer. An answer with `error` says what was refused, and
+with `is_fault` whether because of a fault.
 
 `RobotPeer`, a robot controller. Poses are six numbers, position in m and rotation vector in rad, seen from the base:
 
@@ -40,7 +41,7 @@ from typing import Any, Self
 import numpy as np
 
 from skillcore.clock import WallClock
-from skillcore.errors import SkillcoreError
+from skillcore.errors import ArmFaultError, SkillcoreError
 from skillcore.testing.fakes import FakeArm
 from skillcore.types import Intrinsics, Pose
 
@@ -140,9 +141,9 @@ class Peer(ABC):
             with self._lock:
                 return self.answer(json.loads(line))
         except SkillcoreError as error:
-            return {"error": error.what}
+            return {"error": error.what, "is_fault": isinstance(error, ArmFaultError)}
         except (KeyError, TypeError, ValueError) as error:
-            return {"error": f"not understood: {type(error).__name__}: {error}"}
+            return {"error": f"not understood: {type(error).__name__}: {error}", "is_fault": False}
 
 
 class RobotPeer(Peer):
