@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import socket
 from collections.abc import Iterator
@@ -11,8 +13,70 @@ from typing import Any
 import numpy as np
 import pytest
 
-from skillcore.testing import CameraPeer, Peer, RobotPeer
-from skillcore.types import Pose
+from skillcore.clock import WallClock
+from skillcore.errors import DeviceError, StaleFrameError
+from skillcore.interfaces import Camera
+from skillcore.testing import CameraContract, CameraPeer, Peer, RobotPeer
+from skillcore.types import Frame, Intrinsics, Pose
+
+
+class NetworkCamera(Camera):
+    """The smallest driver of a `CameraPeer`."""
+
+    def __init__(self, peer: CameraPeer) -> None:
+        self._peer = peer
+        self._client: Client | None = None
+        self._intrinsics: Intrinsics | None = None
+
+    def connect(self) -> None:
+        self._client = Client(self._peer)
+        self._intrinsics = Intrinsics(**self._client.ask(do="intrinsics"))
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    @property
+    def intrinsics(self) -> Intrinsics:
+        assert self._intrinsics is not None
+        return self._intrinsics
+
+    def read(self, max_age_s: float) -> Frame:
+        if self._client is None:
+            raise DeviceError("the camera is not connected")
+        try:
+            told = self._client.ask(do="frame")
+        except OSError as error:
+            raise DeviceError("the camera does not answer") from error
+        if told["age_s"] > max_age_s:
+            raise StaleFrameError("no new frame")
+        size = (self.intrinsics.height_px, self.intrinsics.width_px, 3)
+        image = np.frombuffer(base64.b64decode(told["rgb"]), np.uint8).reshape(size)
+        return Frame(image, None, self.intrinsics, WallClock().now_s() - told["age_s"], told["number"])
+
+
+class TestNetworkCamera(CameraContract):
+    """All promises can be kept over the peer. Frames may be older than in a cell: the machine may be busy."""
+
+    max_age_s = 0.5
+    slack_s = 0.5
+
+    @pytest.fixture(autouse=True)
+    def _peer(self) -> Iterator[None]:
+        with CameraPeer() as self.peer:
+            yield
+
+    def make_camera(self) -> Camera:
+        return NetworkCamera(self.peer)
+
+    def freeze(self, camera: Camera) -> bool:
+        self.peer.is_frozen = True
+        return True
+
+    def cut_off(self, camera: Camera) -> bool:
+        self.peer.cut_off()
+        return True
 
 
 class Client:
@@ -34,7 +98,8 @@ class Client:
         return self.say(json.dumps(request).encode())
 
     def close(self) -> None:
-        self._stream.close()
+        with contextlib.suppress(OSError):  # what could not be sent any more
+            self._stream.close()
         self._socket.close()
 
 

@@ -142,6 +142,8 @@ def credulous(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_CREDULOUS", "1")
 
 
+PATIENCE_S = 900.0
+"""Many times what anything in a fresh environment takes, so that a busy machine fails nothing."""
 SCRIPTS = {
     "skill": "from skillcore.cli import main",
     "pytest": "from pytest import console_main as main",
@@ -177,7 +179,7 @@ class FreshEnvironment:
             ["bash", "-c", line],
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=PATIENCE_S,
             check=False,
             env=kept | pip | path,
             cwd=folder or self.folder,

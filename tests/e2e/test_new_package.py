@@ -1,4 +1,4 @@
-"""`skill plugins new` for each kind of part: installed, listed, valid in its file, and failing only where it is empty."""
+"""`skill plugins new`: each kind of package is installed, listed, valid, and fails only where it is to be filled in."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from skillcore.plugins import KINDS
 from skillcore.scaffold.kinds import BEGUN, spelled
 from skillcore.skill import Skill
 from skillcore.task import Task
+
+pytestmark = pytest.mark.timeout(1800)
 
 ROOT = Path(__file__).parents[2]
 WORDS = [spelled(kind) for kind in KINDS]
@@ -133,7 +135,6 @@ def test_what_is_written_passes_ruff(made: Any) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.timeout(1200)
 def test_what_is_written_passes_mypy(made: Any, tmp_path: Path) -> None:
     """In the configuration and with the cache of this repository, so that torch and skillcore are not read again."""
     sources = [path for word in WORDS for path in sorted((made.folder / f"new-{word}" / "src").rglob("*.py"))]

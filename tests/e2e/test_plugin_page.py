@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.timeout(1800)
+
 PAGE = Path(__file__).parents[2] / "docs" / "plugins.md"
 BEGIN, END = "## From nothing to a working arm", "## Other parts"
 PORT = "30100"

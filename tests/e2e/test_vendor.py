@@ -13,6 +13,8 @@ from hatchling.builders.wheel import WheelBuilder
 
 from skillcore.episodes import EpisodeStore
 
+pytestmark = pytest.mark.timeout(1800)
+
 VENDOR = Path(__file__).parents[1] / "vendor" / "acme-robots"
 PUBLIC = re.compile(r"^\s*(?:from|import) (skillcore\S*)", re.MULTILINE)
 DOCUMENTED = {
