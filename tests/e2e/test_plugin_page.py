@@ -58,7 +58,7 @@ def told(fresh: Any) -> dict[str, list[str]]:
             if command.endswith("&"):
                 # Lives as long as the next command, and is waited for until it listens.
                 before = (
-                    f"{command} server=$!; until exec 3<>/dev/tcp/127.0.0.1/{port}; do sleep 0.2; done 2>/dev/null; "
+                    f"{command} server=$!; until (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null; do sleep 0.2; done; "
                 )
                 continue
             whole = f"{before}{command}; code=$?; kill $server; exit $code" if before else command
