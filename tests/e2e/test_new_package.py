@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import re
@@ -39,6 +38,11 @@ MADE = {
 FILLED = {"socket_from_base"}
 """What every world answers alike."""
 _EMPTY = re.compile(r"(\w+)\.(\w+) is not filled in yet\s+-> write it: (\S+), line (\d+)")
+
+
+def abstract(kind: type) -> set[str]:
+    """Names of what must be filled in. `Task` is no ABC, since a `gymnasium.Env` is none."""
+    return {name for name in dir(kind) if getattr(getattr(kind, name), "__isabstractmethod__", False)}
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +101,7 @@ def outcomes(made: Any) -> dict[str, list[tuple[str, str]]]:
 def test_its_tests_fail_only_at_what_is_not_filled_in(
     word: str, outcomes: dict[str, list[tuple[str, str]]], made: Any
 ) -> None:
-    assert len(outcomes[word]) >= 10
+    assert len(outcomes[word]) >= 8
     empty = set()
     for name, said in outcomes[word]:
         if not said:
@@ -109,7 +113,7 @@ def test_its_tests_fail_only_at_what_is_not_filled_in(
         assert line.strip().startswith(("def ", "@property")), line
         assert Path(told.group(3)).is_relative_to(made.folder / f"new-{word}" / "src")
         empty.add(told.group(2))
-    wanted = {name for kind in MADE[word] for name in kind.__abstractmethods__}
+    wanted = {name for kind in MADE[word] for name in abstract(kind)}
     assert empty, "nothing is left to fill in"
     assert empty <= wanted
     passed = {name for name, said in outcomes[word] if not said}
@@ -122,7 +126,7 @@ def test_its_tests_fail_only_at_what_is_not_filled_in(
 def test_each_method_is_there_to_be_filled_in_with_its_promise(word: str, made: Any) -> None:
     source = "\n".join(path.read_text(encoding="utf-8") for path in (made.folder / f"new-{word}" / "src").rglob("*.py"))
     for kind in MADE[word]:
-        for name in kind.__abstractmethods__ - FILLED:
+        for name in abstract(kind) - FILLED:
             body = re.search(rf"def {name}\(.*?(?=\n    def |\n    @|\nclass |\Z)", source, re.DOTALL)
             assert body, name
             assert '"""' in body.group(), f"{name} has no docstring"
@@ -158,4 +162,4 @@ def test_what_is_written_passes_mypy(made: Any, tmp_path: Path) -> None:
 def test_there_is_a_package_for_each_kind() -> None:
     assert set(BEGUN) == set(KINDS)
     for kinds in MADE.values():
-        assert all(inspect.isabstract(kind) for kind in kinds)
+        assert all(abstract(kind) for kind in kinds)
