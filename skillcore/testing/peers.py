@@ -45,8 +45,8 @@ from skillcore.errors import ArmFaultError, SkillcoreError
 from skillcore.testing.fakes import FakeArm
 from skillcore.types import Intrinsics, Pose
 
-ABOVE = Pose.from_rotvec([0.5, 0.0, 0.2], [np.pi, 0.0, 0.0])
-"""Where the robot of a peer stands at first: the tool points down."""
+ABOVE = Pose.from_rotvec([0.5, 0.0, 0.13], [np.pi, 0.0, 0.0])
+"""Where the robot of a peer stands at first: the tool points down, 30 mm above the fixture of the packaged cells."""
 LOOPBACK = "127.0.0.1"
 
 
