@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from skillcore.clock import WallClock
 from skillcore.errors import DeviceError, StaleFrameError
 from skillcore.interfaces import Camera
 from skillcore.testing import CameraContract, CameraPeer, Peer, RobotPeer
+from skillcore.testing.__main__ import main
 from skillcore.types import Frame, Intrinsics, Pose
 
 
@@ -185,6 +187,15 @@ def test_a_peer_that_is_cut_off_answers_again_when_it_is_mended() -> None:
         robot.mend()
         with client_of(robot) as client:
             assert client.ask(do="limits")["force_n"] > 0.0
+
+
+def test_a_port_that_is_taken_is_told_of(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with RobotPeer() as robot:
+        monkeypatch.setattr(sys, "argv", ["testing", "--port", str(robot.port)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+    assert caught.value.code == 2
+    assert f"cannot listen on port {robot.port}" in capsys.readouterr().err
 
 
 def test_a_camera_delivers_frames_until_it_freezes() -> None:
