@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from skillcore.errors import DeviceError
+from skillcore.errors import DeviceError, NotFilledInError
 from skillcore.interfaces import Arm, ArmLimits, Camera, Clock
+from skillcore.parts import not_filled_in
 from skillcore.testing import ArmContract, CameraContract, FakeArm, FakeCamera, TickClock
+from skillcore.testing.promises import connected
 from skillcore.types import ArmState, Frame, Pose
 
 FREE = Pose.from_rotvec([0.5, 0.0, 0.2], [np.pi, 0.0, 0.0])
@@ -264,6 +266,46 @@ def test_an_arm_that_cannot_be_guided_is_not_asked_to_be() -> None:
 
     with pytest.raises(pytest.skip.Exception, match="cannot be guided"):
         run(Suite(), "test_an_unconnected_arm_is_not_guided")
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "test_stop_never_raises",
+        "test_close_may_be_called_twice_and_without_connect",
+        "test_an_unconnected_arm_answers_with_a_device_error",
+    ],
+)
+def test_what_is_not_written_yet_is_no_broken_promise(test: str) -> None:
+    class Unwritten(FakeArm):
+        def close(self) -> None:
+            raise not_filled_in()
+
+        def stop(self) -> None:
+            raise not_filled_in()
+
+        def read(self) -> ArmState:
+            raise not_filled_in()
+
+    class Suite(ArmContract):
+        def make_arm(self) -> Arm:
+            return Unwritten(TickClock(), FREE)
+
+    with pytest.raises(NotFilledInError, match=r"Unwritten\.(close|stop|read) is not filled in yet"):
+        run(Suite(), test)
+
+
+def test_what_connecting_says_is_told_whatever_closing_says() -> None:
+    class Lost(FakeArm):
+        def connect(self) -> None:
+            raise DeviceError("nobody answers")
+
+        def close(self) -> None:
+            raise OSError("not open")
+
+    with pytest.raises(DeviceError, match="nobody answers") as caught, connected(Lost(TickClock(), FREE)):
+        pytest.fail("it was connected")
+    assert "raised OSError" in caught.value.__notes__[0]
 
 
 class Blurred(FakeCamera):
