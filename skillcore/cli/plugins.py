@@ -53,10 +53,10 @@ def new_plugin(
     files = begin_package(names_for(name, chosen), chosen, folder)
     typer.echo(f"{singular(chosen)} {name}, in {folder}:")
     print_table(("file", "what for"), [(path, use) for path, use in files.items() if use])
-    place = shlex.quote(str(folder) if folder.is_absolute() else f"./{folder}")
-    typer.echo(f'next:   pip install -e "{folder if folder.is_absolute() else f"./{folder}"}[dev]"')
+    place = str(folder) if folder.is_absolute() else f"./{folder}"
+    typer.echo(f"next:   pip install -e {shlex.quote(f'{place}[dev]')}")
     typer.echo("        skill plugins list")
-    typer.echo(f"        pytest {place}    (fails at what is not filled in yet, and says where)")
+    typer.echo(f"        pytest {shlex.quote(place)}    (fails at what is not filled in yet, and says where)")
 
 
 @plugins_app.command("list")
