@@ -90,9 +90,11 @@ COMMANDS = {
     "runs": LazyCommand("skillcore.cli.runs:runs_app", "List the runs, show one, and compare two."),
     "data": LazyCommand(
         "skillcore.cli.data:data_app",
-        "Look into recorded episodes, correct their labels, join, split, check and repair them.",
+        "Look into recorded episodes, correct their labels, join, split, exchange, check and repair them.",
     ),
-    "plugins": LazyCommand("skillcore.cli.plugins:plugins_app", "List the parts that are installed."),
+    "plugins": LazyCommand(
+        "skillcore.cli.plugins:plugins_app", "List the parts that are installed; begin a package for a new one."
+    ),
 }
 
 BUG_EXIT_CODE = 3
