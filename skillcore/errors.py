@@ -18,6 +18,8 @@ SkillcoreError
 Exit code 1 is no error: the command did its work, and the skill did not reach its acceptance gate.
 """
 
+from __future__ import annotations
+
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,7 +33,10 @@ class SkillcoreError(Exception):
 
     exit_code = 2
 
-    def __init__(self, what: str, *, cure: str = "") -> None:
+    def __init__(self, what: str | SkillcoreError, *, cure: str = "") -> None:
+        if isinstance(what, SkillcoreError):
+            # gymnasium makes an error of another process anew, from itself.
+            what, cure = what.what, what.cure
         super().__init__(what)
         self.what = what
         self.cure = cure
