@@ -86,7 +86,9 @@ class Skill(ABC):
 
     name: str
     variant_word: str
-    """What a variant is called on the command line: `--connector`, `skill connectors`."""
+    """What a variant is called where it is told of, e.g. connector. `--variant` names one on the command line."""
+    success_word: str = "done"
+    """What is said of a trial that succeeded, e.g. inserted."""
     max_steps: int
     """Steps of a trial at most."""
     scenarios: Mapping[str, str]
