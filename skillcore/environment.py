@@ -157,7 +157,7 @@ class SkillEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             observation, reward, terminated, truncated, info = task.step(action)
         return self._seen(observation), reward, terminated, truncated, self._told(info)
 
-    def render(self) -> Image | None:  # type: ignore[override]  # no frame before the first reset
+    def render(self) -> Image | None:
         """The views of the last observation side by side, enlarged; None without a render mode."""
         if self.render_mode is None or self._last is None:
             return None
