@@ -149,7 +149,7 @@ class SkillEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         return self._seen(observation), self._told(info)
 
     def step(self, action: NDArray[np.float32]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
-        if self._task is None:
+        if self._task is None and not self._is_closed:
             raise gymnasium.error.ResetNeeded("call reset() before step()")
         task = self._opened()
         with _stopped_if_it_fails(task.cell):

@@ -66,7 +66,7 @@ class InputError(SkillcoreError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong in a file: where it stands, what is wrong, and what would be right."""
+    """One thing wrong in a file: where it stands (file, line, dotted name of the field), the reason, and the cure."""
 
     file: str
     line: int | None

@@ -22,7 +22,8 @@ COLLECTING = "collect"
 
 @dataclass(frozen=True, slots=True)
 class VariantEntry:
-    """A variant as a list shows it."""
+    """A variant as a list shows it: name, title (what a person calls it), family (of its like), split (train, or
+    held_out to test on what nothing was trained on), and aliases, other names for it."""
 
     name: str
     title: str
@@ -33,7 +34,8 @@ class VariantEntry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Variant:
-    """One thing a skill can be learned on. `model` is the skill's own description of it."""
+    """One thing a skill can be learned on. name, title, family, split: as in `VariantEntry`. model: the skill's own
+    description of it."""
 
     name: str
     title: str

@@ -14,6 +14,7 @@ from skillcore.testing.arm import ArmContract
 from skillcore.testing.camera import CameraContract
 from skillcore.testing.fakes import FakeArm, FakeCamera, TickClock
 from skillcore.testing.simulation import Setup, SimulationContract
+from skillcore.testing.skill import SkillContract
 
 __all__ = [
     "ArmContract",
@@ -22,5 +23,6 @@ __all__ = [
     "FakeCamera",
     "Setup",
     "SimulationContract",
+    "SkillContract",
     "TickClock",
 ]
