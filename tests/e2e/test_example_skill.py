@@ -31,8 +31,10 @@ training: {steps: 10, batch: 16}
 """
 FEWER = {
     "collect": ("--variants", "2", "--episodes", "1"),
-    "pretrain": ("--variants", "2", "--episodes", "2", "--validation-episodes", "1", "--rollouts", "2")
-    + ("--recipe", "recipe.yaml", "--cell", "sim", "--device", "cpu"),
+    "pretrain": (
+        *("--variants", "2", "--episodes", "2", "--validation-episodes", "1", "--rollouts", "2"),
+        *("--recipe", "recipe.yaml", "--cell", "sim", "--device", "cpu"),
+    ),
     "learn": ("--zero-shot", "1", "--trials", "2", "--acceptance", "1"),
     "eval": ("--trials", "1"),
     "run": ("--times", "2"),
@@ -86,7 +88,7 @@ def test_every_command_of_the_page_runs(installed: Path, tmp_path: Path) -> None
         assert "Traceback" not in done.stderr
         said[" ".join(arguments[:2])] = done.stdout
     assert re.search(r"skill +press +press a button with a finger +acme-press", said["plugins list"])
-    assert "6 buttons (2 held-out, 4 train) of 2 families" in said["connectors list"]
+    assert "6 buttons (4 train, 2 held-out) of 2 families" in said["connectors list"]
     assert "Green, 22 mm" in said["connectors show"]
     assert (tmp_path / "green_22.png").stat().st_size > 500
     assert "next:   skill learn press --variant green_22 --bundle first" in said["pretrain press"]
