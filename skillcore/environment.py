@@ -238,6 +238,10 @@ class SkillEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         return told
 
 
+_inherited: list[ExitStack] = []
+"""What a fork brought along. To forget it would close it, so it is kept."""
+
+
 class _Held:
     """What an environment has open. Only the process that has opened it closes it, never one that it forked into: that
     one shares connections and locks, and would end them for both."""
@@ -257,6 +261,8 @@ class _Held:
         stack, self._stack = self._stack, None
         if stack is not None and self._pid == os.getpid():
             stack.close()
+        elif stack is not None:
+            _inherited.append(stack)
 
 
 class _Scoring(Judge):
