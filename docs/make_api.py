@@ -209,7 +209,9 @@ def _spelled(signature: inspect.Signature) -> str:
     text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(signature))
     text = re.sub(r"\b(?:collections\.abc|typing|pathlib|skillcore[\w.]*)\.(?=\w)", "", text)
     text = re.sub(r" = <factory>|<factory>", " = ...", text)
-    return re.sub(r"<function (\w+)[^>]*>", r"\1", text)
+    text = re.sub(r"<function (\w+) at 0x\w+>", r"\1", text)
+    # Where a default has no spelling, an address would be another every time.
+    return re.sub(r"<.+? at 0x\w+>", "...", text)
 
 
 def _signature(name: str, value: Any) -> str:
