@@ -27,9 +27,10 @@ cameras: {left: {driver: paper}, right: {driver: paper}}
 """
 LIFE = f"""\
 import atexit, sys
+# What is registered first is called last.
+atexit.register(lambda: print("at the end:", *sys.modules["paper_devices"].LOG, flush=True))
 sys.path[:0] = [{str(TOYS)!r}, {str(Path(__file__).parent)!r}]
 import paper_devices, conftest
-atexit.register(lambda: print("at the end:", *paper_devices.LOG, flush=True))
 import gymnasium, skillcore_insertion.plugin
 conftest.on_paper(paper_devices)
 env = gymnasium.make("skillcore/Insertion-v0", cell="bench.yaml")

@@ -40,7 +40,7 @@ def test_a_program_of_the_page_runs(name: str, tmp_path: Path) -> None:
         env=kept | {"SKILLCORE_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=1200,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -157,18 +157,14 @@ def test_a_step_lasts_a_whole_period_however_late_it_is_called(paper: Any) -> No
     [("pass", 0), ("raise ValueError('a mistake of the user')", 1), ("import time; time.sleep(100)", 128 + 15)],
 )
 def test_however_a_program_ends_the_arm_is_stopped(paper: Any, home: Path, life: str, ending: str, code: int) -> None:
-    program = subprocess.Popen(
-        [sys.executable, "-W", "error", "-u", "-c", f"{life}\nprint('open')\n{ending}\n"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert program.stdout is not None
-    assert program.stdout.readline() == "open\n"
-    if code > 128:
-        program.send_signal(signal.SIGTERM)
-    output, errors = program.communicate(timeout=120)
+    command = [sys.executable, "-W", "error", "-u", "-c", f"{life}\nprint('open')\n{ending}\n"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        assert program.stdout.readline() == "open\n"
+        if code > 128:
+            program.send_signal(signal.SIGTERM)
+        words, errors = program.stdout.read().removeprefix("at the end: "), program.stderr.read()
     assert program.returncode == code, errors
-    words = output.removeprefix("at the end: ").replace(" closed", "_closed").split()
-    assert is_closed([word.replace("_", " ") for word in words])
+    assert is_closed([word.replace("_", " ") for word in words.replace(" closed", "_closed").split()])
     assert not list((home / "locks").glob("*.json"))

@@ -108,7 +108,9 @@ def test_each_field_is_explained_and_each_array_has_a_shape(name: str) -> None:
     annotated = {field: str(kind.__annotations__[field]) for field in API.fields(kind)}
     arrays = [field for field, words in annotated.items() if ARRAYS.search(words) and "Callable" not in words]
     # The shape follows the name, or a list of names, in one sentence.
-    shapeless = [field for field in arrays if not re.search(rf"\b{field}\b[^.]*?\([\w +*]*[,)]", apart.get(field, text))]
+    shapeless = [
+        field for field in arrays if not re.search(rf"\b{field}\b[^.]*?\([\w +*]*[,)]", apart.get(field, text))
+    ]
     assert shapeless == []
 
 
