@@ -68,13 +68,14 @@ def run(code: str, *arguments: str, folder: Path, site: Path) -> subprocess.Comp
         [sys.executable, "-W", "error", "-c", code, *arguments],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=900,
         check=False,
         env=kept | own,
         cwd=folder,
     )
 
 
+@pytest.mark.timeout(900)
 def test_every_command_of_the_page_runs(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
     assert {arguments[0] for arguments in commands()} >= {"pretrain", "learn", "eval", "run", "collect"}

@@ -22,6 +22,7 @@ LEARNED = "\nassert model.num_timesteps >= 24\nassert model._n_updates > 0\n"
 PROGRAMS = dict(PROGRAM.findall(PAGE.read_text(encoding="utf-8")))
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_of_the_page_runs(name: str, tmp_path: Path) -> None:
     text = PROGRAMS[name]
@@ -40,7 +41,7 @@ def test_a_program_of_the_page_runs(name: str, tmp_path: Path) -> None:
         env=kept | {"SKILLCORE_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=1200,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stderr
