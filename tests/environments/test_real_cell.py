@@ -63,6 +63,7 @@ def test_a_real_cell_is_open_once(paper: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*ERROR:UserWarning")  # how gymnasium logs what it raises then
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # Python 3.12, of forks
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_several_on_a_real_cell_are_refused_with_a_reason(paper: Any, mode: str) -> None:
     kwargs = {"context": "fork"} if mode == "async" else {}
