@@ -14,7 +14,6 @@ from skillcore.testing.arm import ArmContract
 from skillcore.testing.camera import CameraContract
 from skillcore.testing.fakes import FakeArm, FakeCamera, TickClock
 from skillcore.testing.simulation import Setup, SimulationContract
-from skillcore.testing.skill import SkillContract
 
 __all__ = [
     "ArmContract",
@@ -23,6 +22,5 @@ __all__ = [
     "FakeCamera",
     "Setup",
     "SimulationContract",
-    "SkillContract",
     "TickClock",
 ]
