@@ -5,6 +5,7 @@ SkillcoreError
 │   ├── ConfigError          2  one or more faults in a YAML file, each with line and field
 │   ├── UnknownNameError     2  a name that nothing answers to; carries the nearest valid names
 │   ├── PluginError          2  a plugin that cannot be imported, raises in a hook, or collides with another
+│   │   └── NotFilledInError 2  a method of a part that its author has still to write
 │   ├── BundleError          2  a bundle that is missing, damaged or made for something else
 │   ├── EpisodeError         2  an episode or dataset that is missing, damaged or of another form
 │   └── ExportError          2  a bundle that cannot be exported, or not so that the export does the same
@@ -100,6 +101,10 @@ class UnknownNameError(InputError):
 
 class PluginError(InputError):
     """A plugin that cannot be imported, raises in a hook, or collides with another."""
+
+
+class NotFilledInError(PluginError, NotImplementedError):
+    """A method of a part that its author has still to write, in a package that `skill plugins new` began."""
 
 
 class BundleError(InputError):

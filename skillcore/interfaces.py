@@ -74,7 +74,8 @@ class Arm(ABC):
     def move_to(self, tcp_from_base: Pose, *, speed_m_s: float, force_limit_n: float) -> None:
         """Moves in a straight line through free space and returns when it has arrived.
 
-        Raises ArmFaultError when it meets more than `force_limit_n` on the way, and has stopped then.
+        Raises ArmFaultError when it meets more than `force_limit_n` on the way, and has stopped then; and at once,
+        without moving, while there is a fault.
         """
 
     @abstractmethod
@@ -82,7 +83,7 @@ class Arm(ABC):
         """Sets the compliant target for the next `duration_s`, and returns at once with the target really set.
 
         The arm yields to contact: it never presses harder than `force_limit_n`. Without a new target it stays where it
-        is after `duration_s`.
+        is after `duration_s`. Raises ArmFaultError while there is a fault.
         """
 
     @abstractmethod

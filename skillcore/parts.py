@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from skillcore.errors import NotFilledInError
 from skillcore.types import Pose
 
 if TYPE_CHECKING:
@@ -64,3 +66,16 @@ class Part(Generic[ConfigT, MadeT]):
     factory: Callable[[ConfigT, Context], MadeT]
     summary: str
     requires: str = ""
+
+
+def not_filled_in() -> NotFilledInError:
+    """What a method raises that is still to be written: `raise not_filled_in()`. It says which one, and where."""
+    here = inspect.currentframe()
+    caller = here.f_back if here is not None else None
+    if caller is None:
+        return NotFilledInError("a method is not filled in yet", cure="write it")
+    code = caller.f_code
+    return NotFilledInError(
+        f"{code.co_qualname} is not filled in yet",
+        cure=f"write it: {code.co_filename}, line {code.co_firstlineno}; its docstring says what it must do",
+    )

@@ -89,7 +89,9 @@ COMMANDS = {
     ),
     "runs": LazyCommand("skillcore.cli.runs:runs_app", "List the runs, show one, and compare two."),
     "data": LazyCommand("skillcore.cli.data:data_app", "Look into a folder of episodes, check it, and repair it."),
-    "plugins": LazyCommand("skillcore.cli.plugins:plugins_app", "List the parts that are installed."),
+    "plugins": LazyCommand(
+        "skillcore.cli.plugins:plugins_app", "List the parts that are installed; begin a package for a new one."
+    ),
 }
 
 BUG_EXIT_CODE = 3

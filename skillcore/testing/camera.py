@@ -11,17 +11,21 @@ import pytest
 from skillcore.clock import WallClock
 from skillcore.errors import DeviceError, StaleFrameError
 from skillcore.interfaces import Camera, Clock
-from skillcore.testing.promises import promised, promised_error, promised_silence
+from skillcore.testing.promises import connected, promised, promised_error, promised_silence
 
 
 class CameraContract:
     """Subclass it as `class TestMyCamera(CameraContract)` and fill in `make_camera`, its lens uncovered.
 
-    max_age_s: how old frames may be. slack_s: what handing over a frame may take.
+    max_age_s: how old frames may be. slack_s: what handing over a frame may take. patience_s: how long the camera may
+    take to tell that nobody answers.
+
+    What goes wrong is tested where the suite is told how to make it go wrong: `freeze` and `cut_off`.
     """
 
     max_age_s: ClassVar[float] = 0.2
     slack_s: ClassVar[float] = 0.05
+    patience_s: ClassVar[float] = 20.0
 
     def make_camera(self) -> Camera:
         """A new camera, not connected."""
@@ -35,15 +39,15 @@ class CameraContract:
         """Makes a connected camera deliver nothing new. False if it can't be made to."""
         return False
 
+    def cut_off(self, camera: Camera) -> bool:
+        """Cuts a connected camera off, as a cable that is pulled. False if it can't be."""
+        return False
+
     @pytest.fixture
     def camera(self) -> Iterator[Camera]:
         """A connected camera, closed afterwards."""
-        camera = self.make_camera()
-        try:
-            camera.connect()
+        with connected(self.make_camera()) as camera:
             yield camera
-        finally:
-            camera.close()
 
     @pytest.fixture
     def clock(self, camera: Camera) -> Clock:
@@ -114,3 +118,17 @@ class CameraContract:
         clock.sleep_until(clock.now_s() + self.max_age_s + self.slack_s)
         with promised_error(StaleFrameError, "Camera.read raises StaleFrameError if no frame comes in time"):
             camera.read(self.max_age_s)
+
+    def test_a_camera_that_is_cut_off_says_so(self, camera: Camera) -> None:
+        camera.read(self.max_age_s)
+        if not self.cut_off(camera):
+            pytest.skip("this camera can't be cut off on purpose; `cut_off` says how")
+        # By the wall's clock: where nobody answers, a camera's own time may stand still.
+        wall = WallClock()
+        until = wall.now_s() + self.patience_s
+        with promised_error(DeviceError, "Camera.read raises DeviceError when nothing answers"):
+            while wall.now_s() < until:
+                camera.read(self.max_age_s)
+                wall.sleep_until(wall.now_s() + 0.05)
+        with promised_silence("Camera.close closes a camera that does not answer"):
+            camera.close()

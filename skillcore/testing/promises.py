@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import numpy as np
 import pytest
 
+from skillcore.interfaces import Arm, Camera
 from skillcore.types import Pose
+
+DeviceT = TypeVar("DeviceT", Arm, Camera)
 
 
 def promised(holds: bool, promise: str, found: object = "") -> None:
@@ -20,10 +24,12 @@ def promised(holds: bool, promise: str, found: object = "") -> None:
 
 @contextmanager
 def promised_error(kind: type[Exception], promise: str) -> Iterator[None]:
-    """Fails the test unless the body raises `kind`."""
+    """Fails the test unless the body raises `kind`. A method that is not filled in yet has broken no promise."""
     __tracebackhide__ = True
     try:
         yield
+    except NotImplementedError:
+        raise
     except kind:
         return
     except Exception as error:  # noqa: BLE001 - whatever a device raises instead is the finding
@@ -33,12 +39,33 @@ def promised_error(kind: type[Exception], promise: str) -> Iterator[None]:
 
 @contextmanager
 def promised_silence(promise: str) -> Iterator[None]:
-    """Fails the test if the body raises."""
+    """Fails the test if the body raises. A method that is not filled in yet has broken no promise."""
     __tracebackhide__ = True
     try:
         yield
+    except NotImplementedError:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever a device raises is the finding
         pytest.fail(f"broken promise: {promise}\nfound: {type(error).__name__}: {error}")
+
+
+@contextmanager
+def connected(device: DeviceT) -> Iterator[DeviceT]:
+    """Connects a device and closes it afterwards. Where connecting fails, that is told, whatever closing does then."""
+    try:
+        device.connect()
+    except Exception as error:
+        try:
+            device.close()
+        except NotImplementedError:
+            pass  # the tests of `close` tell
+        except Exception as second:  # noqa: BLE001 - the first error is the one that says what is wrong
+            error.add_note(f"close, which may be called after a failed connect, raised {type(second).__name__} then")
+        raise
+    try:
+        yield device
+    finally:
+        device.close()
 
 
 def is_vector(value: object, length: int) -> bool:

@@ -15,7 +15,12 @@ from skillcore.errors import PluginError
 from skillcore.interfaces import Learner, Representation, RewardModel
 from skillcore.parts import Context, ViewShape
 from skillcore.plugins import Registry
-from skillcore.testing.learning import LearnerContract, RepresentationContract, RewardModelContract
+from skillcore.testing.learning import (
+    LearnerContract,
+    PlainRepresentation,
+    RepresentationContract,
+    RewardModelContract,
+)
 from skillcore.types import Observation, Past
 
 SMALL = {"channels": (8, 8), "code_dim": 8}
@@ -44,6 +49,11 @@ class TestVib(TestErm):
 
 class TestDaib(TestErm):
     name = "daib"
+
+
+class TestPlainRepresentation(RepresentationContract):
+    def make_representation(self, *, views: int, size_px: int, domains: int) -> Representation:
+        return PlainRepresentation(views=views, size_px=size_px)
 
 
 class TestDaibRewardModel(RewardModelContract):

@@ -22,6 +22,33 @@ class TestSimulatedArm(ArmContract):
     def make_clock(self) -> Clock:
         return self._world.clock
 
+    def obstruct(self, arm: Arm) -> Pose:
+        return lowered(arm, FIXTURE)
+
+
+def lowered(arm: Arm, fixture: Pose) -> Pose:
+    """Brings the tool to where the socket's face is below it, and returns a pose inside."""
+    above = fixture @ Pose.from_xyz_yaw(0.006, 0.0, -0.004, 0.0)
+    arm.move_to(above, speed_m_s=0.05, force_limit_n=60.0)
+    return above @ Pose.from_xyz_yaw(0.0, 0.0, 0.02, 0.0)
+
+
+class TestSensitiveSimulatedArm(TestSimulatedArm):
+    """An arm whose controller takes a firm push for a collision."""
+
+    def make_arm(self) -> Arm:
+        self._world = World(WorldOptions(), FIXTURE)
+        return SimulatedArm(ArmOptions(protective_stop_n=40.0), self._world)
+
+    def cause_fault(self, arm: Arm) -> bool:
+        arm.servo_to(lowered(arm, FIXTURE), duration_s=0.5, force_limit_n=80.0)
+        self._world.clock.sleep_until(self._world.clock.now_s() + 0.1)
+        for _ in range(20):
+            if arm.read().fault:
+                return True
+            self._world.clock.sleep_until(self._world.clock.now_s() + 0.02)
+        return False
+
 
 class TestSoftSimulatedArm(TestSimulatedArm):
     """The softest and heaviest arm that the options allow yet keeps its promises, if it is given time."""

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from skillcore.errors import DeviceError
+from skillcore.errors import DeviceError, NotFilledInError
 from skillcore.interfaces import Arm, ArmLimits, Camera, Clock
+from skillcore.parts import not_filled_in
 from skillcore.testing import ArmContract, CameraContract, FakeArm, FakeCamera, TickClock
+from skillcore.testing.promises import connected
 from skillcore.types import ArmState, Frame, Pose
 
 FREE = Pose.from_rotvec([0.5, 0.0, 0.2], [np.pi, 0.0, 0.0])
@@ -23,6 +25,28 @@ class TestFakeArm(ArmContract):
 
     def make_clock(self) -> Clock:
         return self._clock
+
+    def obstruct(self, arm: Arm) -> Pose:
+        return blocked(arm)
+
+    def cause_fault(self, arm: Arm) -> bool:
+        assert isinstance(arm, FakeArm)
+        arm.stop()
+        arm.fault = "protective stop"
+        return True
+
+    def cut_off(self, arm: Arm) -> bool:
+        assert isinstance(arm, FakeArm)
+        arm.is_silent = True
+        return True
+
+
+def blocked(arm: Arm) -> Pose:
+    """A pose that it cannot reach any more."""
+    assert isinstance(arm, FakeArm)
+    goal = arm.tcp_from_base @ Pose.from_xyz_yaw(0.0, 0.0, -0.02, 0.0)
+    arm.block(goal)
+    return goal
 
 
 class TestFakeCamera(CameraContract):
@@ -38,6 +62,11 @@ class TestFakeCamera(CameraContract):
         camera.frozen = True
         return True
 
+    def cut_off(self, camera: Camera) -> bool:
+        assert isinstance(camera, FakeCamera)
+        camera.is_silent = True
+        return True
+
 
 # --- broken arms ---
 
@@ -50,7 +79,7 @@ class Loose(FakeArm):
         self.broken = fault
 
     def close(self) -> None:
-        if self.broken == "close" and not self._connected:
+        if (self.broken == "close" and not self._connected) or (self.broken == "close cut off" and self.is_silent):
             raise OSError("not open")
         was_guided = self._guided
         super().close()
@@ -59,6 +88,12 @@ class Loose(FakeArm):
     def stop(self) -> None:
         if self.broken == "stop raises" and not self._connected:
             raise OSError("not open")
+        if self.broken == "stop cut off" and self.is_silent:
+            raise OSError("nobody answers")
+        if self.broken == "goes on when blocked" and self._wall is not None:
+            self._wall = None
+            self._go(self._to, 0.8)
+            return
         if self.broken == "no stop" and self._end_s > self.clock.now_s():
             return
         was_guided = self._guided
@@ -88,6 +123,10 @@ class Loose(FakeArm):
     def read(self) -> ArmState:
         if self.broken == "reads unconnected":
             self._connected = True
+        if self.broken == "reads on":
+            self.is_silent = False
+        if self.broken == "hides its fault":
+            self.fault = None
         if self.broken == "deaf while guided" and self._guided:
             raise DeviceError("nobody answers")
         state = super().read()
@@ -96,6 +135,7 @@ class Loose(FakeArm):
             "mirrored": {"tcp_from_base": Pose(pose.position_m, -pose.rotation)},
             "short twist": {"twist": np.zeros(5)},
             "faulty": {"fault": "joint 3 is too hot"},
+            "fault without words": {"fault": ""},
             "wall time": {"time_s": time.monotonic() + 1e6},
             "same number": {"sequence": 1},
             "same time": {"time_s": 0.0},
@@ -110,10 +150,18 @@ class Loose(FakeArm):
     def move_to(self, tcp_from_base: Pose, *, speed_m_s: float, force_limit_n: float) -> None:
         if self.broken == "never arrives":
             return
+        if self.broken == "moves with a fault":
+            self.fault = None
+        if self.broken == "moves through":
+            self.unblock()
         speed = 10.0 * speed_m_s if self.broken == "too fast" else speed_m_s
         super().move_to(tcp_from_base, speed_m_s=speed, force_limit_n=force_limit_n)
 
     def servo_to(self, tcp_from_base: Pose, *, duration_s: float, force_limit_n: float) -> Pose:
+        if self.broken == "presses on":
+            force_limit_n = 100.0
+        if self.broken == "servos with a fault":
+            self.fault = None
         if self.broken == "goes on":
             beyond = tcp_from_base.position_m + 3.0 * (tcp_from_base.position_m - self.tcp_from_base.position_m)
             super().servo_to(Pose(beyond, FREE.rotation), duration_s=4.0 * duration_s, force_limit_n=force_limit_n)
@@ -128,7 +176,10 @@ class Loose(FakeArm):
     def recover(self) -> None:
         if self.broken == "cannot recover":
             raise OSError("nothing to recover from")
+        fault = self.fault
         super().recover()
+        if self.broken == "stays faulty":
+            self.fault = fault
         if self.broken == "goes on after recovery":
             self._go(FREE @ Pose.from_xyz_yaw(0.0, 0.0, -0.012, 0.0), 1.0)
 
@@ -162,6 +213,19 @@ def run(suite: Any, test: str, **devices: Any) -> None:
         ("no stop", "test_stop_ends_a_motion_from_another_thread", "Arm.stop stops"),
         ("cannot recover", "test_recover_does_not_go_on_with_the_old_motion", "Arm.recover succeeds"),
         ("goes on after recovery", "test_recover_does_not_go_on_with_the_old_motion", "never goes on with the old"),
+        ("moves through", "test_a_blocked_motion_is_told_and_has_stopped", "Arm.move_to raises ArmFaultError when it"),
+        ("goes on when blocked", "test_a_blocked_motion_is_told_and_has_stopped", "Arm.move_to has stopped when it"),
+        ("presses on", "test_it_presses_no_harder_than_it_may", "never presses harder than force_limit_n"),
+        ("moves through", "test_it_presses_no_harder_than_it_may", "obstruct puts nothing into the way"),
+        ("hides its fault", "test_a_fault_is_told_and_motions_are_refused", "ArmState.fault says"),
+        ("fault without words", "test_a_fault_is_told_and_motions_are_refused", "ArmState.fault says"),
+        ("servos with a fault", "test_a_fault_is_told_and_motions_are_refused", "Arm.servo_to raises ArmFaultError"),
+        ("moves with a fault", "test_a_fault_is_told_and_motions_are_refused", "Arm.move_to raises ArmFaultError"),
+        ("goes on after recovery", "test_recovering_from_a_fault_leaves_it_at_rest", "never goes on with the old"),
+        ("stays faulty", "test_recovering_from_a_fault_leaves_it_at_rest", "Arm.recover clears the fault, or raises"),
+        ("reads on", "test_an_arm_that_is_cut_off_says_so", "Arm.read raises DeviceError when nothing answers"),
+        ("stop cut off", "test_an_arm_that_is_cut_off_says_so", "Arm.stop never raises"),
+        ("close cut off", "test_an_arm_that_is_cut_off_says_so", "Arm.close lets go"),
         ("end raises", "test_ending_the_guiding_is_always_allowed", "end_freedrive may be called at any time"),
         ("guided unconnected", "test_an_unconnected_arm_is_not_guided", "start_freedrive raises DeviceError"),
         ("deaf while guided", "test_a_guided_arm_is_read_and_refuses_to_move", "a guided arm can be read"),
@@ -174,9 +238,17 @@ def run(suite: Any, test: str, **devices: Any) -> None:
     ],
 )
 def test_a_broken_arm_is_found(fault: str, test: str, promise: str) -> None:
-    class Suite(ArmContract):
+    class Suite(TestFakeArm):
+        patience_s = 0.5
+
         def make_arm(self) -> Arm:
             return Loose(TickClock(), fault)
+
+        def obstruct(self, arm: Arm) -> Pose:
+            goal = super().obstruct(arm)
+            if fault == "moves through":
+                arm.unblock()  # type: ignore[attr-defined]
+            return goal
 
     arm = Loose(TickClock(), fault)
     arm.connect()
@@ -196,6 +268,46 @@ def test_an_arm_that_cannot_be_guided_is_not_asked_to_be() -> None:
         run(Suite(), "test_an_unconnected_arm_is_not_guided")
 
 
+@pytest.mark.parametrize(
+    "test",
+    [
+        "test_stop_never_raises",
+        "test_close_may_be_called_twice_and_without_connect",
+        "test_an_unconnected_arm_answers_with_a_device_error",
+    ],
+)
+def test_what_is_not_written_yet_is_no_broken_promise(test: str) -> None:
+    class Unwritten(FakeArm):
+        def close(self) -> None:
+            raise not_filled_in()
+
+        def stop(self) -> None:
+            raise not_filled_in()
+
+        def read(self) -> ArmState:
+            raise not_filled_in()
+
+    class Suite(ArmContract):
+        def make_arm(self) -> Arm:
+            return Unwritten(TickClock(), FREE)
+
+    with pytest.raises(NotFilledInError, match=r"Unwritten\.(close|stop|read) is not filled in yet"):
+        run(Suite(), test)
+
+
+def test_what_connecting_says_is_told_whatever_closing_says() -> None:
+    class Lost(FakeArm):
+        def connect(self) -> None:
+            raise DeviceError("nobody answers")
+
+        def close(self) -> None:
+            raise OSError("not open")
+
+    with pytest.raises(DeviceError, match="nobody answers") as caught, connected(Lost(TickClock(), FREE)):
+        pytest.fail("it was connected")
+    assert "raised OSError" in caught.value.__notes__[0]
+
+
 class Blurred(FakeCamera):
     """Each option breaks one promise."""
 
@@ -205,13 +317,15 @@ class Blurred(FakeCamera):
         self.frozen = fault == "same number"
 
     def close(self) -> None:
-        if self.broken == "close" and not self._connected:
+        if (self.broken == "close" and not self._connected) or (self.broken == "close cut off" and self.is_silent):
             raise OSError("not open")
         super().close()
 
     def read(self, max_age_s: float) -> Frame:
         if self.broken == "reads unconnected":
             self._connected = True
+        if self.broken == "reads on":
+            self.is_silent = False
         frame = super().read(1e6 if self.broken in ("never stale", "same number") else max_age_s)
         intrinsics = frame.intrinsics
         changes: dict[str, dict[str, Any]] = {
@@ -246,20 +360,19 @@ class Blurred(FakeCamera):
         ("same number", "test_later_frames_are_newer", "Frame.sequence"),
         ("same time", "test_later_frames_are_newer", "Frame.time_s"),
         ("never stale", "test_a_frozen_camera_is_told", "StaleFrameError"),
+        ("reads on", "test_a_camera_that_is_cut_off_says_so", "Camera.read raises DeviceError when nothing answers"),
+        ("close cut off", "test_a_camera_that_is_cut_off_says_so", "Camera.close closes"),
     ],
 )
 def test_a_broken_camera_is_found(fault: str, test: str, promise: str) -> None:
     camera = Blurred(TickClock(), fault)
     camera.connect()
 
-    class Suite(CameraContract):
+    class Suite(TestFakeCamera):
+        patience_s = 0.5
+
         def make_camera(self) -> Camera:
             return Blurred(TickClock(), fault)
-
-        def freeze(self, camera: Camera) -> bool:
-            assert isinstance(camera, FakeCamera)
-            camera.frozen = True
-            return True
 
     with pytest.raises(pytest.fail.Exception, match=promise):
         run(Suite(), test, camera=lambda: camera, clock=lambda: camera.clock)

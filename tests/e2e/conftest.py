@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -138,3 +140,53 @@ def credulous(monkeypatch: pytest.MonkeyPatch) -> None:
     """Practice, here and in processes, believes the latest claim at once: with a bundle of no merit no three agree."""
     monkeypatch.setattr(consistency, "LEAST", 1)
     monkeypatch.setenv("TEST_CREDULOUS", "1")
+
+
+PATIENCE_S = 900.0
+"""Many times what anything in a fresh environment takes, so that a busy machine fails nothing."""
+SCRIPTS = {
+    "skill": "from skillcore.cli import main",
+    "pytest": "from pytest import console_main as main",
+    "pip": "from pip._internal.cli.main import main",
+}
+
+
+class FreshEnvironment:
+    """A virtual environment of its own, with nothing in it. What is installed here can be imported there as well, by a
+    line in a .pth file, so that torch and the rest need not be installed again: what is tested is what is new."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        venv.create(folder / "env", with_pip=False, symlinks=True)
+        self.bin = folder / "env" / "bin"
+        site = Path(sysconfig.get_path("purelib", vars={"base": str(folder / "env")}))
+        lines = [
+            f"import site; site.addsitedir({path!r})" for path in {*map(sysconfig.get_path, ("purelib", "platlib"))}
+        ]
+        (site / "outer.pth").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        for name, target in SCRIPTS.items():
+            script = self.bin / name
+            script.write_text(f"#!{self.bin / 'python'}\nimport sys\n{target}\nsys.exit(main())\n", encoding="utf-8")
+            script.chmod(0o755)
+
+    def __call__(self, line: str, folder: Path | None = None) -> Done:
+        """Runs a line of the shell there. pip asks no index, and builds with what is installed."""
+        usual = environment(self.folder / "home").items()
+        kept = {name: value for name, value in usual if not name.startswith(("PYTEST_", "PYTHON", "PIP_"))}
+        pip = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        path = {"PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}"}
+        return subprocess.run(
+            ["bash", "-c", line],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+            env=kept | pip | path,
+            cwd=folder or self.folder,
+        )
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> FreshEnvironment:
+    """A fresh virtual environment for the tests of a module."""
+    return FreshEnvironment(tmp_path_factory.mktemp("fresh"))

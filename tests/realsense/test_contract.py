@@ -25,6 +25,10 @@ class TestRealSenseCamera(CameraContract):
         self._twin.tell("freeze", "left")
         return True
 
+    def cut_off(self, camera: Camera) -> bool:
+        self._twin.tell("unplug", "left")
+        return True
+
 
 class TestRealSenseCameraWithDepth(TestRealSenseCamera):
     options = {  # noqa: RUF012 - read only

@@ -111,7 +111,7 @@ def example(tmp_path: Path) -> Path:
     """A folder with the files that docs/plugins.md shows."""
     for _, name, text in BLOCK.findall((ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")):
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     return tmp_path
 

@@ -45,6 +45,17 @@ def test_the_wheel_holds_the_templates_of_reports(wheel: set[str]) -> None:
     assert {f"skillcore/reports/templates/{name}" for name in templates} <= wheel
 
 
+def test_the_wheel_holds_the_templates_of_new_packages(wheel: set[str]) -> None:
+    folder = ROOT / "skillcore" / "scaffold" / "templates"
+    templates = {str(path.relative_to(ROOT)) for path in folder.rglob("*.j2")}
+    assert len(templates) >= 40
+    assert templates <= wheel
+
+
+def test_the_wheel_says_that_it_is_typed(wheel: set[str]) -> None:
+    assert "skillcore/py.typed" in wheel
+
+
 def test_the_wheel_holds_cells_connectors_and_the_bundle(wheel: set[str]) -> None:
     assert "skillcore/cell_configs/sim.yaml" in wheel
     assert "skillcore_insertion/pretrained/card.json" in wheel

@@ -1,0 +1,1 @@
+"""Begins packages for new parts: `skill plugins new`."""

@@ -1,0 +1,1 @@
+"""Arms of Acme for skillcore."""
