@@ -55,12 +55,12 @@ THEMES: Mapping[str, tuple[str, str]] = {
     ),
     "What learns": (
         "What a plugin implements for an encoder, a reward model or a learner, and what these work on.",
-        "Representation RewardModel Sight Learner Transitions Batch ReplayCache Progress save_tensors load_tensors "
-        "load_module",
+        "Representation RewardModel Sight Learner Transitions Batch ReplayCache Progress Recipe completed "
+        "save_tensors load_tensors load_module",
     ),
     "Registering parts": (
         "How a plugin makes its parts known.",
-        "hookimpl Part Context ViewShape Registry",
+        "hookimpl Part Context ViewShape Registry not_filled_in",
     ),
     "Options": (
         "Options are strict models. A number in them is SI; a text may have a unit, as in `4 mm`.",
@@ -78,8 +78,8 @@ THEMES: Mapping[str, tuple[str, str]] = {
     "Environments": ("Skills as [gymnasium](gymnasium.md) makes them.", "SkillEnv"),
     "Errors": (
         "All that a user can meet.",
-        "SkillcoreError InputError ConfigError Fault UnknownNameError PluginError BundleError EpisodeError ExportError "
-        "StorageError DeviceError CellBusyError StaleFrameError ArmFaultError SafetyStopError",
+        "SkillcoreError InputError ConfigError Fault UnknownNameError PluginError NotFilledInError BundleError "
+        "EpisodeError ExportError StorageError DeviceError CellBusyError StaleFrameError ArmFaultError SafetyStopError",
     ),
 }
 TESTING = (skillcore.testing, skillcore.testing.learning)

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         ExportError,
         Fault,
         InputError,
+        NotFilledInError,
         PluginError,
         SafetyStopError,
         SkillcoreError,
@@ -84,10 +85,11 @@ if TYPE_CHECKING:
         Sight,
         Simulation,
     )
+    from skillcore.learning.recipe import Recipe, completed
     from skillcore.learning.replay import Batch, Transitions
     from skillcore.learning.training import Progress
     from skillcore.learning.weights import load_module, load_tensors, save_tensors
-    from skillcore.parts import Context, Part, ViewShape
+    from skillcore.parts import Context, Part, ViewShape, not_filled_in
     from skillcore.plugins import Registry
     from skillcore.skill import COLLECTING, Actor, Demonstrator, Reflex, Seat, Skill, Variant, VariantEntry
     from skillcore.solids import Extrusion, Material, Mating, Thread
@@ -166,6 +168,7 @@ __all__ = [
     "NewtonMetresPerRadian",
     "Newtons",
     "NewtonsPerMetre",
+    "NotFilledInError",
     "Observation",
     "Part",
     "Past",
@@ -175,6 +178,7 @@ __all__ = [
     "Quantity",
     "Radians",
     "RadiansPerSecond",
+    "Recipe",
     "Reflex",
     "Registry",
     "ReplayCache",
@@ -205,11 +209,13 @@ __all__ = [
     "WallClock",
     "Wrench",
     "all_wrong",
+    "completed",
     "hookimpl",
     "load_cell",
     "load_module",
     "load_tensors",
     "load_yaml",
+    "not_filled_in",
     "open_cell",
     "save_tensors",
     "wrong",
@@ -231,14 +237,16 @@ _HOMES = {
         "episodes": "EpisodeStore ReplayCache",
         "errors": (
             "ArmFaultError BundleError CellBusyError ConfigError DeviceError EpisodeError ExportError Fault "
-            "InputError PluginError SafetyStopError SkillcoreError StaleFrameError StorageError UnknownNameError"
+            "InputError NotFilledInError PluginError SafetyStopError SkillcoreError StaleFrameError StorageError "
+            "UnknownNameError"
         ),
         "hookspecs": "hookimpl",
         "interfaces": "Arm ArmLimits Camera Clock Guidable Learner Representation RewardModel Shown Sight Simulation",
+        "learning.recipe": "Recipe completed",
         "learning.replay": "Batch Transitions",
         "learning.training": "Progress",
         "learning.weights": "load_module load_tensors save_tensors",
-        "parts": "Context Part ViewShape",
+        "parts": "Context Part ViewShape not_filled_in",
         "plugins": "Registry",
         "skill": "COLLECTING Actor Demonstrator Reflex Seat Skill Variant VariantEntry",
         "solids": "Extrusion Material Mating Thread",

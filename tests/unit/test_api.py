@@ -19,7 +19,6 @@ import skillcore
 from skillcore import errors
 
 ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "tests" / "example_skill"
 ERRORS = {name: one for name, one in vars(errors).items() if inspect.isclass(one) and issubclass(one, Exception)}
 HEAVY = ("torch", "mujoco", "cv2", "pyarrow", "numpy", "gymnasium", "matplotlib", "shapely", "pydantic")
 ARRAYS = re.compile(r"NDArray|\bArray\b|\bImage\b|\bOutline\b|Tensor")
@@ -147,26 +146,24 @@ def test_what_is_raised_is_told(name: str) -> None:
     assert untold == {}
 
 
-# --- the example of docs/skills.md -------------------------------------------------------------------------------
+# --- what others write ------------------------------------------------------------------------------------------
 
 
 def _imports(path: Path) -> list[tuple[str, str]]:
-    """(module, name) of all that a file imports; ("x", "") for `import x`."""
-    found = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            found += [("." * node.level + (node.module or ""), alias.name) for alias in node.names]
-        if isinstance(node, ast.Import):
-            found += [(alias.name, "") for alias in node.names]
+    """(module, name) of all that a file, or a template of one, imports of skillcore; ("x", "") for `import x`."""
+    text = path.read_text(encoding="utf-8")
+    found = [(module, "") for module in re.findall(r"^[ \t]*import (skillcore[\w.]*)", text, re.MULTILINE)]
+    for module, names in re.findall(r"^[ \t]*from (skillcore[\w.]*) import (\([^)]*\)|[^\n]+)", text, re.MULTILINE):
+        found += [(module, name) for name in re.findall(r"\w+", names.partition("#")[0])]
     return found
 
 
 def private_imports(folder: Path) -> list[str]:
     """What the files in a folder import of skillcore and its parts that is not public."""
     found = []
-    for path in sorted(folder.rglob("*.py")):
+    for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.py.j2")]):
         for module, name in _imports(path):
-            if not module.startswith("skillcore") or module.startswith("skillcore.testing"):
+            if module.startswith("skillcore.testing"):
                 continue
             home = f"skillcore.{skillcore._HOMES[name]}" if name in skillcore._HOMES else ""
             if module not in ("skillcore", home) or (name and not home):
@@ -174,10 +171,11 @@ def private_imports(folder: Path) -> list[str]:
     return found
 
 
-def test_the_example_skill_imports_public_names_only() -> None:
-    files = [path.name for path in EXAMPLE.rglob("*.py")]
-    assert {"skill.py", "task.py", "plugin.py"} <= set(files)
-    assert private_imports(EXAMPLE) == []
+@pytest.mark.parametrize("folder", ["tests/example_skill", "tests/vendor", "skillcore/scaffold/templates"])
+def test_what_others_would_write_imports_public_names_only(folder: str) -> None:
+    """The example skill, the example vendor's package, and what `skill plugins new` writes."""
+    assert len([*(ROOT / folder).rglob("*.py"), *(ROOT / folder).rglob("*.py.j2")]) >= 4
+    assert private_imports(ROOT / folder) == []
 
 
 def test_what_is_not_public_is_found(tmp_path: Path) -> None:
@@ -194,8 +192,8 @@ def test_what_is_not_public_is_found(tmp_path: Path) -> None:
     )
     (tmp_path / "odd.py").write_text("\n".join(lines))
     assert private_imports(tmp_path) == [
+        "odd.py: skillcore.cell",
         "odd.py: skillcore.types rotation_from_rotvec",
         "odd.py: skillcore.learning.job learn",
         "odd.py: skillcore_insertion.task Start",
-        "odd.py: skillcore.cell",
     ]
