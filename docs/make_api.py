@@ -206,7 +206,7 @@ def _arguments(function: Any) -> str:
 
 
 def _spelled(signature: inspect.Signature) -> str:
-    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(signature))
+    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(signature)).replace("'", '"')
     text = re.sub(r"\b(?:collections\.abc|typing|pathlib|skillcore[\w.]*)\.(?=\w)", "", text)
     text = re.sub(r" = <factory>|<factory>", " = ...", text)
     text = re.sub(r"<function (\w+) at 0x\w+>", r"\1", text)
@@ -231,7 +231,7 @@ def _signature(name: str, value: Any) -> str:
     if inspect.isroutine(value):
         return _broken(name + _arguments(value))
     if isinstance(value, int | str | tuple):
-        return f"{name} = {value!r}"
+        return f"{name} = {value!r}".replace("'", '"')
     return ""
 
 

@@ -50,7 +50,7 @@ class PressTask(Task):
         if simulation is None:
             return None
         button, state = self.button, self.cell.state
-        x, y, z = simulation.plug_from_socket().position_m
+        x, y, z = simulation.plug_from_socket().position_m.tolist()
         is_on_cap = math.hypot(x, y) < button.reach_m and button.recess_m - z < TOUCHING_M
         is_pressed = -float(state.wrench.force_n[2]) > button.press_n
         # The finger is held rigidly: what brings its tip to the middle of the cap is the same way for the TCP.
