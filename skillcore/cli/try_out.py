@@ -41,7 +41,7 @@ def _prepared(
     from skillcore.learning.runs import new_run
 
     skill, registry = load_skill(skill_name)
-    scenario = chosen_scenario(skill, scenario)
+    chosen_scenario(skill, scenario)
     variant = skill.variant(connector)
     loaded = load_cell_for(skill, variant, registry, cell=cell, connector=connector)
     found, chosen = open_bundle(skill, registry, wanted=bundle, variant=variant, device=device)
@@ -87,6 +87,7 @@ def eval_command(
 
     check_recorders(video=video, rerun=rerun)
     skill, variant, loaded, found, run = _prepared("eval", skill_name, connector, cell, seed, device, bundle, scenario)
+    scenario = chosen_scenario(skill, scenario)
     plan = Plan(scenario=scenario, acceptance=trials, gate=gate)
     with (
         EventWriter(run) as events,
@@ -143,6 +144,7 @@ def run_command(
 
     check_recorders(video=video, rerun=rerun)
     skill, variant, loaded, found, run = _prepared("run", skill_name, connector, cell, seed, device, bundle, scenario)
+    scenario = chosen_scenario(skill, scenario)
     if found.card.variant != variant.name:
         cure = f"skill learn {skill.name} {variant_option(skill)} {connector}"
         typer.echo(f"note: this bundle has not practised {variant.name}: {cure}")
