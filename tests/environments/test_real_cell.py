@@ -169,3 +169,23 @@ def test_however_a_program_ends_the_arm_is_stopped(paper: Any, home: Path, life:
     assert program.returncode == code, errors
     assert is_closed([word.replace("_", " ") for word in words.replace(" closed", "_closed").split()])
     assert not list((home / "locks").glob("*.json"))
+
+
+def test_a_process_that_was_forked_leaves_the_arm_alone(paper: Any, life: str) -> None:
+    forked = """
+import os
+child = os.fork()
+if child == 0:
+    paper_devices.LOG.clear()
+    env.close()
+    del env
+    print("in the fork:", paper_devices.LOG, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+env.step(env.action_space.sample())
+"""
+    # From Python 3.12 on, a fork of a process with threads, such as a library's, is a DeprecationWarning.
+    command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", life + forked]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[0] == "in the fork: []"
