@@ -34,7 +34,7 @@ REMEMBERED = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """Everything read at one moment: the arm's state and a frame per camera, in the order of the cell file."""
+    """Everything read at one moment: the arm's `state`, and `frames`, one a camera in the order of the cell file."""
 
     state: ArmState
     frames: tuple[Frame, ...]
@@ -78,6 +78,7 @@ class Cell:
 
     @property
     def name(self) -> str:
+        """As the cell file has it."""
         return self.config.name
 
     @property
@@ -87,6 +88,7 @@ class Cell:
 
     @property
     def views(self) -> int:
+        """How many cameras."""
         return len(self._cameras)
 
     @property

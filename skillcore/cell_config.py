@@ -250,7 +250,8 @@ class TaughtSocket:
 
 @dataclass(frozen=True, slots=True)
 class LoadedCell:
-    """A cell file that is right in itself, with its drivers. cameras: in the order of the views.
+    """A cell `file` that is right in itself: what it says (`config`), with the drivers of simulation (None for a real
+    cell), arm and cameras, in the order of the views.
 
     taught: where the socket is, if that was taught for what is to be done in the cell; the fixture of the cell file
     says it otherwise. The workspace lies around the fixture, whatever was taught.
@@ -265,6 +266,7 @@ class LoadedCell:
 
     @property
     def name(self) -> str:
+        """As the cell file has it."""
         return self.config.name
 
     @property

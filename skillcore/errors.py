@@ -19,9 +19,12 @@ SkillcoreError
 Exit code 1 is no error: the command did its work, and the skill did not reach its acceptance gate.
 """
 
+from __future__ import annotations
+
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class SkillcoreError(Exception):
@@ -32,13 +35,30 @@ class SkillcoreError(Exception):
 
     exit_code = 2
 
+    what: str
+    cure: str
+
     def __init__(self, what: str, *, cure: str = "") -> None:
+        origin: object = what
+        if isinstance(origin, SkillcoreError):
+            # gymnasium makes an error of another process anew, from the error itself.
+            what, cure = origin.what, origin.cure
         super().__init__(what)
         self.what = what
         self.cure = cure
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Whatever its constructor asks for, an error can be sent from one process to another."""
+        return _revived, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         return f"{self.what}\n  -> {self.cure}" if self.cure else self.what
+
+
+def _revived(kind: type[SkillcoreError], args: tuple[Any, ...], state: dict[str, Any]) -> SkillcoreError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class InputError(SkillcoreError):
@@ -47,7 +67,7 @@ class InputError(SkillcoreError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong in a file: where it stands, what is wrong, and what would be right."""
+    """One thing wrong in a file: where it stands (file, line, dotted name of the field), the reason, and the cure."""
 
     file: str
     line: int | None

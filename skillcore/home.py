@@ -63,7 +63,8 @@ def cell_lock(cell: str, *, command: str = "") -> Iterator[None]:
     locks = folder("locks")
     path, holder = locks / f"{quote(cell, safe='')}.lock", locks / f"{quote(cell, safe='')}.json"
     # A soft lock would outlive a killed process, so a file system without real locks is an error.
-    lock = filelock.FileLock(path, blocking=False, fallback_to_soft=False)
+    # And what one thread has opened, another may close.
+    lock = filelock.FileLock(path, blocking=False, fallback_to_soft=False, thread_local=False)
     try:
         lock.acquire()
     except filelock.Timeout:

@@ -13,6 +13,7 @@ from skillcore.parts import Part
 
 hookspec = pluggy.HookspecMarker("skillcore")
 hookimpl = pluggy.HookimplMarker("skillcore")
+"""Marks a function of a plugin's module as one of the hooks, by its name: `@hookimpl def skillcore_arms()`."""
 
 
 @hookspec

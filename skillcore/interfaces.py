@@ -42,8 +42,8 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ArmLimits:
-    """What the arm itself keeps to: speeds in m/s and rad/s, force in N. The guard takes the tighter of these and its
-    own."""
+    """What the arm itself keeps to: speed_m_s, turn_speed_rad_s (rad/s), force_n (N). The guard takes the tighter of
+    these and its own."""
 
     speed_m_s: float
     turn_speed_rad_s: float

@@ -24,7 +24,8 @@ def _no_representations(name: str, options: dict[str, Any]) -> Representation:
 
 @dataclass(frozen=True, slots=True)
 class ViewShape:
-    """What a representation is made for: the number of views, their size, and how many domains it is trained on."""
+    """What a representation is made for: the number of views, their height and width size_px, and how many domains it
+    is trained on."""
 
     views: int = 2
     size_px: int = 64

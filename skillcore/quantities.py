@@ -42,7 +42,8 @@ def all_wrong(faults: list[tuple[str, str, str]]) -> PydanticCustomError:
 class Quantity:
     """A kind of physical quantity, as an annotation of a float field.
 
-    units: unit's symbol -> its size in the SI unit, which comes first. names: what units are called in hints.
+    noun, example: what messages call it and show, "a length" and "4 mm". units: unit's symbol -> its size in the SI
+    unit, which comes first. names: what units are called in hints.
     low, high: the plausible range, inclusive, in the SI unit.
     """
 
@@ -59,6 +60,7 @@ class Quantity:
 
     @property
     def si(self) -> str:
+        """Symbol of the SI unit that values are in."""
         return next(iter(self.units))
 
     def expects(self) -> str:

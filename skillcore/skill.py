@@ -22,7 +22,8 @@ COLLECTING = "collect"
 
 @dataclass(frozen=True, slots=True)
 class VariantEntry:
-    """A variant as a list shows it."""
+    """A variant as a list shows it: name, title (what a person calls it), family (of its like), split (train, or
+    held_out to test on what nothing was trained on), and aliases, other names for it."""
 
     name: str
     title: str
@@ -33,7 +34,8 @@ class VariantEntry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Variant:
-    """One thing a skill can be learned on. `model` is the skill's own description of it."""
+    """One thing a skill can be learned on. name, title, family, split: as in `VariantEntry`. model: the skill's own
+    description of it."""
 
     name: str
     title: str
@@ -86,7 +88,9 @@ class Skill(ABC):
 
     name: str
     variant_word: str
-    """What a variant is called on the command line: `--connector`, `skill connectors`."""
+    """What a variant is called where it is told of, e.g. connector. `--variant` names one on the command line."""
+    success_word: str = "done"
+    """What is said of a trial that succeeded, e.g. inserted."""
     max_steps: int
     """Steps of a trial at most."""
     scenarios: Mapping[str, str]

@@ -21,7 +21,8 @@ Outline = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """How a surface looks. color: RGB in [0, 1]. gloss: 0 is matt, 1 is polished metal."""
+    """How a surface looks. color: RGB in [0, 1]. gloss: 0 is matt, 1 is polished metal. texture: plain, brushed or
+    speckled."""
 
     color: tuple[float, float, float]
     gloss: float = 0.1
@@ -30,7 +31,7 @@ class Material:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Extrusion:
-    """An outline, less its holes, drawn out along z from `z_m[0]` to `z_m[1]`.
+    """An outline (n, 2) in m, less its holes, drawn out along z from `z_m[0]` to `z_m[1]`, of a material.
 
     chamfer_m bevels by 45 degrees where parts meet first: the outline's edge at the far end (`z_m[1]`) of a body
     without holes, and the holes' edges at the near end (`z_m[0]`) of a body with holes. `collides` is False for what
@@ -47,7 +48,8 @@ class Extrusion:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A screw thread that takes hold once the plug is seated: it is inserted when it has been turned by `turn_rad`."""
+    """A screw thread that takes hold once the plug is seated: it is inserted when it has been turned by `turn_rad`, and
+    goes `pitch_m` deeper with each whole turn."""
 
     pitch_m: float
     turn_rad: float
@@ -55,7 +57,7 @@ class Thread:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mating:
-    """A plug and its socket.
+    """A plug and its socket, by `name`; with a thread, where it is screwed in.
 
     plug and socket: extrusions in the plug frame and in the socket frame; what comes later covers what comes before.
     depth_m: how far the tip lies beyond the mouth when seated. resistance_n: friction of the contacts' springs against

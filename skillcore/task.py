@@ -57,6 +57,17 @@ class Truth:
     __hash__ = None  # type: ignore[assignment]
 
 
+def observation_space(views: int, size_px: int) -> spaces.Dict:
+    """Of the observations of a cell with so many views, of (size_px, size_px) each; see `Observation`."""
+    return spaces.Dict(
+        {
+            "images": spaces.Box(0, 255, (views, size_px, size_px, 3), np.uint8),
+            "pose": spaces.Box(-POSE_BOUND, POSE_BOUND, (6,), np.float32),
+            "wrench": spaces.Box(-WRENCH_BOUND, WRENCH_BOUND, (6,), np.float32),
+        }
+    )
+
+
 class Task(gymnasium.Env[Observation, NDArray[np.float32]]):
     """One episode after another of one skill on one cell.
 
@@ -78,17 +89,11 @@ class Task(gymnasium.Env[Observation, NDArray[np.float32]]):
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012  (gymnasium's own form)
 
     def __init__(self, cell: Cell, *, max_steps: int, judge: Judge | None = None) -> None:
-        size = cell.config.views.size_px
         self.cell = cell
         self.max_steps = max_steps
         self.judge = judge
-        self.observation_space = spaces.Dict(
-            {
-                "images": spaces.Box(0, 255, (cell.views, size, size, 3), np.uint8),
-                "pose": spaces.Box(-POSE_BOUND, POSE_BOUND, (6,), np.float32),
-                "wrench": spaces.Box(-WRENCH_BOUND, WRENCH_BOUND, (6,), np.float32),
-            }
-        )  # type: ignore[assignment]  # a Dict space yields what the TypedDict describes
+        # A Dict space yields what the TypedDict describes.
+        self.observation_space = observation_space(cell.views, cell.config.views.size_px)  # type: ignore[assignment]
         self.action_space = spaces.Box(-1.0, 1.0, (len(ACTION_NAMES),), np.float32)
         self._steps = 0
         self._fresh = True
@@ -114,6 +119,9 @@ class Task(gymnasium.Env[Observation, NDArray[np.float32]]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         super().reset(seed=seed)
+        if not self._fresh:
+            # Somebody else has ended the episode, a time limit of gymnasium's for instance; no fault has.
+            self._faults = 0
         if self._faults:
             self._recover()
         for attempt in range(1, RESET_TRIES + 1):

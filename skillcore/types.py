@@ -57,7 +57,8 @@ def rotvec_from_rotation(rotation: Array) -> Array:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pose:
-    """A rigid transform; see the module's words on names.
+    """A rigid transform, named `a_from_b`: frame `a` as it is seen from frame `b`. `@` chains two of them:
+    tcp_from_base = flange_from_base @ tcp_from_flange.
 
     position_m: (3,) float64. rotation: (3, 3) float64, a proper rotation matrix.
     """
@@ -67,6 +68,7 @@ class Pose:
 
     @staticmethod
     def identity() -> Pose:
+        """No displacement and no turn."""
         return Pose(np.zeros(3), np.eye(3))
 
     @staticmethod
@@ -97,6 +99,7 @@ class Pose:
         return np.concatenate([self.position_m, self.rotvec_rad])
 
     def inverse(self) -> Pose:
+        """`b_from_a`, of `a_from_b`."""
         return Pose(-(self.rotation.T @ self.position_m), self.rotation.T)
 
     def __matmul__(self, other: Pose) -> Pose:
@@ -109,13 +112,14 @@ class Pose:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wrench:
-    """Force (3,) in N and torque (3,) in Nm that the surroundings exert on the tool, in the tool frame at the TCP."""
+    """What the surroundings exert on the tool, in the tool frame at the TCP: force_n (3,), and torque_nm (3,) in Nm."""
 
     force_n: Array
     torque_nm: Array
 
     @staticmethod
     def zero() -> Wrench:
+        """No force and no torque."""
         return Wrench(np.zeros(3), np.zeros(3))
 
     def as_vector(self) -> Array:
@@ -142,7 +146,8 @@ class ArmState:
 
 @dataclass(frozen=True, slots=True)
 class Intrinsics:
-    """Pinhole intrinsics in pixels, of an image of `width_px` by `height_px`."""
+    """Pinhole intrinsics in pixels, of an image of `width_px` by `height_px`: focal lengths `fx_px` and `fy_px`,
+    principal point `cx_px`, `cy_px`."""
 
     width_px: int
     height_px: int
@@ -156,8 +161,8 @@ class Intrinsics:
 class Frame:
     """One camera image.
 
-    image: (H, W, 3) uint8 RGB. depth_m: (H, W) float32 along the optical axis, 0 where unknown, or None.
-    time_s: the cell clock's time of the exposure. sequence: the camera's frame number.
+    image: (H, W, 3) uint8 RGB. depth_m: (H, W) float32 along the optical axis, 0 where unknown, or None. intrinsics: of
+    this image. time_s: the cell clock's time of the exposure. sequence: the camera's frame number.
     """
 
     image: Image
@@ -214,7 +219,11 @@ Outcome = Literal["success", "timeout", "aborted"]
 class EpisodeInfo:
     """What is known of an episode besides its steps.
 
-    source says who acted and why: collect, zero-shot, practice, acceptance, run, import.
+    skill, variant, cell, scenario: what was done where, by name. seed: of its reset. trial: its number among those of
+    its source. source says who acted and why: collect, zero-shot, practice, acceptance, run, import. started_at: ISO
+    8601, UTC. control_hz: steps a second; overruns: steps that ended late. clamps: how often the guard limited what.
+    peak_force_n: the greatest force. note: why it was aborted. reward_model: who judged, in words.
+
     outcome is what the reward of that episode said; `truth` in the steps is what really happened, where it is known.
     start_from_base is the TCP's pose at the start, position in m and rotation vector in rad, where it was recorded.
     """
@@ -239,7 +248,7 @@ class EpisodeInfo:
 
 @dataclass(slots=True, eq=False)
 class Episode:
-    """One attempt of `steps` steps: `steps + 1` observations and `steps` actions.
+    """One attempt of `steps` steps: `steps + 1` observations and `steps` actions. info: what is known besides.
 
     images (steps + 1, views, H, W, 3) uint8, pose and wrench (steps + 1, 6) float32: the observations.
     action (steps, 4) float32: what the policy asked for, in [-1, 1].
@@ -269,6 +278,7 @@ class Episode:
 
     @property
     def steps(self) -> int:
+        """How many actions."""
         return int(self.action.shape[0])
 
     @property

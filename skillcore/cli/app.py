@@ -16,9 +16,8 @@ import importlib
 import os
 import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -28,6 +27,7 @@ import typer.main
 from skillcore.cli.output import print_error, print_note
 from skillcore.errors import PluginError, SkillcoreError
 from skillcore.plugin_commands import load_plugin_command, plugin_commands
+from skillcore.signals import ended_by_signals
 
 
 class LazyCommand(NamedTuple):
@@ -197,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # A terminal without a letter shows another one instead of failing.
             stream.reconfigure(errors="replace")
     try:
-        with _ended_by_signals():
+        with ended_by_signals():
             code = _run(rest)
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
@@ -243,27 +243,6 @@ def _run(arguments: list[str]) -> int:
         print_error(str(stop.code))
         return 2
     return 0
-
-
-@contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Makes SIGTERM and SIGHUP unwind the program, so that whatever is open is closed and the arm is stopped."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, _frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = {}
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-            before[number] = signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _tell_of_bug(error: Exception, debug: bool) -> None:

@@ -1,4 +1,4 @@
-"""`skill connectors`: what the insertion skill can learn, as a list, as text, and drawn."""
+"""`skill connectors`: what a skill can be learned on, as a list, as text, and drawn."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from skillcore.skill import Skill, VariantEntry
+from skillcore.cli.options import load_skill
 
-SKILL = "insertion"
-"""The skill whose variants are connectors."""
+if TYPE_CHECKING:
+    from skillcore.skill import VariantEntry
+
+SkillName = Annotated[str, typer.Option("--skill", metavar="SKILL", help="Variants of another skill than insertion.")]
 
 _PIPE_WIDTH = 80
 
@@ -37,11 +38,13 @@ def list_connectors(
     ] = None,
     family: Annotated[str | None, typer.Option(metavar="FAMILY", help="Only this family.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    skill: SkillName = "insertion",
 ) -> None:
     """List the connectors that come with skillcore."""
     from skillcore.cli.output import print_table
 
-    every = _insertion().variants()
+    made = load_skill(skill)[0]
+    every = made.variants()
     wanted = {"split": split and split.replace("_", "-"), "family": family}
     for field, value in wanted.items():
         _check_known(field, value, every)
@@ -50,37 +53,29 @@ def list_connectors(
         typer.echo(json.dumps([dataclasses.asdict(entry) for entry in entries], indent=2))
         return
     if not entries:
-        typer.echo("no connector is of that split and that family")
+        typer.echo(f"no {made.variant_word} is of that split and that family")
         return
     rows = [(entry.name, entry.title, entry.family, _shown(entry, "split")) for entry in entries]
     print_table(("name", "title", "family", "split"), rows)
     splits = Counter(_shown(entry, "split") for entry in entries)
     counts = ", ".join(f"{count} {name}" for name, count in sorted(splits.items(), reverse=True))
     families = len({entry.family for entry in entries})
-    typer.echo(f"{_counted(len(entries), 'connector')} ({counts}) of {_counted(families, 'family', 'families')}")
+    typer.echo(f"{_counted(len(entries), made.variant_word)} ({counts}) of {_counted(families, 'family', 'families')}")
 
 
 @connectors_app.command("show")
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A connector's name or alias, or a YAML file.")],
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it with dimensions into this PNG.")] = None,
+    skill: SkillName = "insertion",
 ) -> None:
     """Show a connector: front view, side view, and the figures that decide how it mates."""
-    skill = _insertion()
-    variant = skill.variant(name)
+    made = load_skill(skill)[0]
+    variant = made.variant(name)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
-    typer.echo(skill.describe(variant, width))
+    typer.echo(made.describe(variant, width))
     if png is not None:
-        typer.echo(f"wrote {skill.draw(variant, png)}")
-
-
-def _insertion() -> Skill:
-    """The skill, made as any other part: skillcore does not know who offers it."""
-    from skillcore.parts import Context
-    from skillcore.plugins import Registry
-
-    skill: Skill = Registry.discover().make("skills", SKILL, {}, Context(name=SKILL))
-    return skill
+        typer.echo(f"wrote {made.draw(variant, png)}")
 
 
 def _shown(entry: VariantEntry, field: str) -> str:

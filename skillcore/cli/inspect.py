@@ -16,7 +16,7 @@ from skillcore.cli.options import (
     Scenario,
     Seed,
     SkillName,
-    check_scenario,
+    chosen_scenario,
     load_cell_for,
     load_skill,
     say_where,
@@ -58,7 +58,7 @@ def inspect_command(
     frames: Annotated[int, typer.Option(min=1, max=100000, help="Frames that the pointing figure counts.")] = 100,
     layer: Annotated[str, typer.Option(help="Feature maps to read, e.g. conv2. Default: the last.")] = "",
     out: Annotated[str, typer.Option(help="Folder of the sheets. Default: `inspect` in the run's folder.")] = "",
-    scenario: Scenario = "I",
+    scenario: Scenario = "",
     seed: Seed = 0,
     device: Device = "cpu",
 ) -> None:
@@ -78,7 +78,7 @@ def inspect_command(
     cell = cell or str(about.get("cell") or "sim")
     seed = _seed_of(place, about, seed)
     skill, registry = load_skill(skill_name)
-    check_scenario(skill, scenario)
+    scenario = chosen_scenario(skill, scenario)
     variant = _variant(skill, connector, about)
     loaded = load_cell_for(skill, variant, registry, cell=cell, connector=connector)
     subjects = _subjects(skill, registry, variant, bundle, against, place, about, device)

@@ -16,12 +16,13 @@ from skillcore.cli.options import (
     Scenario,
     Seed,
     SkillName,
-    check_scenario,
+    chosen_scenario,
     load_cell_for,
     load_skill,
     open_bundle,
     say_where,
     taught_at,
+    variant_option,
 )
 from skillcore.cli.recordings import Rerun, Video
 
@@ -36,7 +37,7 @@ def learn_command(
     seed: Seed = 0,
     device: Device = "cpu",
     bundle: BundleFolder = "",
-    scenario: Scenario = "I",
+    scenario: Scenario = "",
     trials: Annotated[int, typer.Option(min=0, max=10000, help="Practice trials at most.")] = 200,
     zero_shot: Annotated[int, typer.Option(min=0, max=10000, help="Trials of the test before practice.")] = 50,
     acceptance: Annotated[int, typer.Option(min=1, max=10000, help="Trials of the test after practice.")] = 100,
@@ -61,7 +62,7 @@ def learn_command(
 
     check_recorders(video=video, rerun=rerun)
     skill, registry = load_skill(skill_name)
-    check_scenario(skill, scenario)
+    scenario = chosen_scenario(skill, scenario)
     variant = skill.variant(connector)
     loaded = load_cell_for(skill, variant, registry, cell=cell, connector=connector)
     if not bundle:
@@ -106,16 +107,17 @@ def learn_command(
         typer.echo(line)
     recordings = record(run, events, video=video, rerun=rerun)
     say_where(run, report=report_of(run), **recordings, bundle=outcome.bundle)
+    named = f"{variant_option(skill)} {connector}"
     if outcome.accepted:
-        typer.echo(f"next:   skill run {skill.name} --connector {connector} --cell {cell}")
+        typer.echo(f"next:   skill run {skill.name} {named} --cell {cell}")
         return
     if outcome.practised and not any(result.claimed for result in outcome.practised):
         typer.echo("next:   the reward model took no trial for a success, so practice taught nothing;")
         typer.echo("        another bundle may see more:")
-        typer.echo(f"        skill learn {skill.name} --connector {connector} --bundle FOLDER")
+        typer.echo(f"        skill learn {skill.name} {named} --bundle FOLDER")
         raise typer.Exit(1)
     typer.echo("next:   practise more:")
-    typer.echo(f"        skill learn {skill.name} --connector {connector} --cell {cell} --trials 400")
+    typer.echo(f"        skill learn {skill.name} {named} --cell {cell} --trials 400")
     raise typer.Exit(1)
 
 

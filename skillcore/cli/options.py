@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 SkillName = Annotated[str, typer.Argument(metavar="SKILL", help="The skill, e.g. insertion.", show_default=False)]
 ConnectorName = Annotated[
     str,
-    typer.Option("--connector", help="Name of a connector, or a YAML file that describes one.", show_default=False),
+    typer.Option(
+        "--connector",
+        "--variant",
+        help="Name of a connector (of another skill: of a variant), or a YAML file that describes one.",
+        show_default=False,
+    ),
 ]
 CellName = Annotated[str, typer.Option("--cell", help="A cell file, or the name of a cell.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Everything random follows from it.")]
@@ -25,7 +30,14 @@ BundleFolder = Annotated[
     str,
     typer.Option("--bundle", help="Folder of a bundle. Default: the newest of the connector, else the pretrained."),
 ]
-Scenario = Annotated[str, typer.Option("--scenario", help="Where trials start: I (within 10 mm) or II (10 to 20 mm).")]
+Scenario = Annotated[
+    str,
+    typer.Option(
+        "--scenario",
+        help="How trials start, for insertion I (within 10 mm) or II (10 to 20 mm). Default: the skill's first.",
+        show_default=False,
+    ),
+]
 
 
 def load_skill(name: str) -> tuple[Skill, Registry]:
@@ -59,12 +71,18 @@ def taught_at(loaded: LoadedCell) -> str | None:
     return None if loaded.taught is None else loaded.taught.taught_at
 
 
-def check_scenario(skill: Skill, scenario: str) -> None:
-    """Raises UnknownNameError for a scenario the skill does not have."""
+def chosen_scenario(skill: Skill, scenario: str) -> str:
+    """The scenario, or the skill's usual one where none is named. Raises UnknownNameError for one that it has not."""
     from skillcore.errors import UnknownNameError
 
-    if scenario not in skill.scenarios:
+    if scenario and scenario not in skill.scenarios:
         raise UnknownNameError("scenario", scenario, skill.scenarios, where="--scenario")
+    return scenario or next(iter(skill.scenarios))
+
+
+def variant_option(skill: Skill) -> str:
+    """What names a variant on the command line, for what a command says to type next: `--connector` for connectors."""
+    return "--connector" if skill.variant_word == "connector" else "--variant"
 
 
 def open_bundle(

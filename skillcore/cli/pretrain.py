@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skillcore.cli.options import CellName, Device, Seed, SkillName, load_skill, say_where
+from skillcore.cli.options import CellName, Device, Seed, SkillName, load_skill, say_where, variant_option
 from skillcore.cli.output import collecting, print_note, training
 from skillcore.errors import InputError
+
+if TYPE_CHECKING:
+    from skillcore.skill import Skill
 
 Cells = Annotated[
     list[str] | None,
@@ -22,14 +25,17 @@ Cells = Annotated[
 def collect_command(
     skill_name: SkillName,
     connector: Annotated[
-        list[str] | None, typer.Option("--connector", help="Only this connector; may be repeated.")
+        list[str] | None, typer.Option("--connector", "--variant", help="Only this connector; may be repeated.")
     ] = None,
     cell: CellName = "sim",
     seed: Seed = 0,
     device: Device = "cpu",
     episodes: Annotated[int, typer.Option(min=1, max=100000, help="Episodes of each connector.")] = 10,
     connectors: Annotated[
-        int, typer.Option(min=1, max=100000, help="How many training connectors, without --connector.")
+        int,
+        typer.Option(
+            "--connectors", "--variants", min=1, max=100000, help="How many training connectors, without --connector."
+        ),
     ] = 50,
     out: Annotated[Path | None, typer.Option(help="Folder of the episodes; in the home if none is given.")] = None,
 ) -> None:
@@ -64,7 +70,10 @@ def pretrain_command(
             help="Train on the episodes in this folder alone: collect nothing, need no simulator. May be repeated.",
         ),
     ] = None,
-    connectors: Annotated[int, typer.Option(min=2, max=100000, help="Training connectors to collect on.")] = 1650,
+    connectors: Annotated[
+        int,
+        typer.Option("--connectors", "--variants", min=2, max=100000, help="Training connectors to collect on."),
+    ] = 1650,
     episodes: Annotated[int, typer.Option(min=1, max=1000, help="Episodes of each.")] = 3,
     rollouts: Annotated[
         int,
@@ -143,7 +152,13 @@ def pretrain_command(
         typer.echo(line)
     typer.echo(f"took {(time.monotonic() - began) / 60:.0f} min; {about(card)}")
     say_where(bundle=place)
-    typer.echo(f"next:   skill learn {skill.name} --connector hdmi --bundle {place}")
+    typer.echo(f"next:   skill learn {skill.name} {variant_option(skill)} {_to_try(skill)} --bundle {place}")
+
+
+def _to_try(skill: Skill) -> str:
+    """A variant that nothing was trained on: HDMI, or else the first that is held out."""
+    held_out = [name for one in skill.variants() if one.split == "held_out" for name in (*one.aliases, one.name)]
+    return "hdmi" if "hdmi" in held_out else next(iter(held_out), "NAME")
 
 
 def _check_options(context: typer.Context, *, is_recorded: bool) -> None:

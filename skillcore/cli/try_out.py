@@ -16,12 +16,13 @@ from skillcore.cli.options import (
     Scenario,
     Seed,
     SkillName,
-    check_scenario,
+    chosen_scenario,
     load_cell_for,
     load_skill,
     open_bundle,
     say_where,
     taught_at,
+    variant_option,
 )
 from skillcore.cli.recordings import Rerun, Video
 
@@ -40,7 +41,7 @@ def _prepared(
     from skillcore.learning.runs import new_run
 
     skill, registry = load_skill(skill_name)
-    check_scenario(skill, scenario)
+    chosen_scenario(skill, scenario)
     variant = skill.variant(connector)
     loaded = load_cell_for(skill, variant, registry, cell=cell, connector=connector)
     found, chosen = open_bundle(skill, registry, wanted=bundle, variant=variant, device=device)
@@ -66,7 +67,7 @@ def eval_command(
     seed: Seed = 0,
     device: Device = "cpu",
     bundle: BundleFolder = "",
-    scenario: Scenario = "I",
+    scenario: Scenario = "",
     trials: Annotated[int, typer.Option(min=1, max=10000, help="How many.")] = 100,
     gate: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share that must succeed for exit code 0.")] = 0.9,
     video: Video = False,
@@ -86,6 +87,7 @@ def eval_command(
 
     check_recorders(video=video, rerun=rerun)
     skill, variant, loaded, found, run = _prepared("eval", skill_name, connector, cell, seed, device, bundle, scenario)
+    scenario = chosen_scenario(skill, scenario)
     plan = Plan(scenario=scenario, acceptance=trials, gate=gate)
     with (
         working_on(run),
@@ -122,14 +124,14 @@ def run_command(
     seed: Seed = 0,
     device: Device = "cpu",
     bundle: BundleFolder = "",
-    scenario: Scenario = "I",
-    times: Annotated[int, typer.Option(min=1, max=100000, help="How many insertions.")] = 1,
+    scenario: Scenario = "",
+    times: Annotated[int, typer.Option(min=1, max=100000, help="How many times.")] = 1,
     video: Video = False,
     rerun: Rerun = False,
 ) -> None:
     """Do the job with a trained bundle: insert, and say each time what the reward model thinks of it.
 
-    Exit code 0: every insertion succeeded, as far as the reward model sees; 1: one did not.
+    Exit code 0: every trial succeeded, as far as the reward model sees; 1: one did not.
     """
     from skillcore.cell import open_cell
     from skillcore.cli.recordings import check_recorders, record
@@ -143,13 +145,15 @@ def run_command(
 
     check_recorders(video=video, rerun=rerun)
     skill, variant, loaded, found, run = _prepared("run", skill_name, connector, cell, seed, device, bundle, scenario)
+    scenario = chosen_scenario(skill, scenario)
     if found.card.variant != variant.name:
-        cure = f"skill learn {skill.name} --connector {connector}"
+        cure = f"skill learn {skill.name} {variant_option(skill)} {connector}"
         typer.echo(f"note: this bundle has not practised {variant.name}: {cure}")
 
     def told(result: TrialResult) -> None:
         events.trial(result, {})
-        word = "inserted" if result.claimed else result.aborted or "not inserted within the steps allowed"
+        missed = result.aborted or f"not {skill.success_word} within the steps allowed"
+        word = skill.success_word if result.claimed else missed
         typer.echo(f"{result.number + 1:4d}: {word} ({result.steps} steps, {result.peak_force_n:.0f} N)")
 
     with (

@@ -73,6 +73,7 @@ class EpisodeStore:
 
     @property
     def folder(self) -> Path:
+        """Where the store lies."""
         return self._layout.folder
 
     @property

@@ -97,7 +97,12 @@ class Together:
 
 def check_fit(bundle: Bundle, loaded: LoadedCell, skill: Skill) -> None:
     """Raises BundleError that lists what in a cell does not fit what a bundle was trained for."""
-    card, config = bundle.card, loaded.config
+    check_card_fits(bundle.folder, bundle.card, loaded, skill)
+
+
+def check_card_fits(folder: Path, card: Card, loaded: LoadedCell, skill: Skill) -> None:
+    """As `check_fit`, of a bundle that need not be loaded."""
+    config = loaded.config
     faults = []
     if card.skill != skill.name:
         faults.append(f"it is for the skill {card.skill!r}")
@@ -110,7 +115,7 @@ def check_fit(bundle: Bundle, loaded: LoadedCell, skill: Skill) -> None:
             faults.append(f"it was trained with control.{name} {card.control[name]:g}, and the cell has {value:g}")
     if faults:
         raise BundleError(
-            f"{bundle.folder}: does not fit cell {loaded.name} ({loaded.file}): " + "; ".join(faults),
+            f"{folder}: does not fit cell {loaded.name} ({loaded.file}): " + "; ".join(faults),
             cure="choose another bundle or cell, or make one for this cell: skill pretrain",
         )
 

@@ -30,7 +30,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Transitions:
-    """Steps in features: the shapes of `Batch`, float32. They lie in the order in which they were made."""
+    """Steps in features, in the order in which they were made.
+
+    features, next_features (steps, feature_dim), actions (steps, 4) in [-1, 1], rewards, continues (steps,), all
+    float32, as in `Batch`.
+    """
 
     features: NDArray[np.float32]
     actions: NDArray[np.float32]
@@ -43,6 +47,7 @@ class Transitions:
 
     @property
     def feature_dim(self) -> int:
+        """Length of a feature vector."""
         return int(self.features.shape[1])
 
     @classmethod

@@ -36,6 +36,7 @@ class InsertionSkill(Skill):
 
     name = "insertion"
     variant_word = "connector"
+    success_word = "inserted"
     max_steps = 20
     scenarios = {  # noqa: RUF012
         "I": "starts up to 10 mm beside the socket",

@@ -198,6 +198,15 @@ def test_faults_in_a_row_end_the_work_and_faults_now_and_then_do_not(cell: Cell,
         task.reset(seed=1)
 
 
+def test_an_episode_that_somebody_else_ends_was_ended_by_no_fault(cell: Cell, paper: Any) -> None:
+    task, arm = PaperTask(cell, [False], max_steps=3), paper.MADE["arm"]
+    for faulty in (True, True, False, True, True):
+        task.reset(seed=1)
+        arm.fault = "too hot" if faulty else None
+        task.step(STILL)
+    task.reset(seed=1)
+
+
 def test_a_fault_during_a_reset_is_recovered_from(cell: Cell, paper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     task, arm = PaperTask(cell, [False]), paper.MADE["arm"]
     prepare, failures = task.prepare, iter([True, False])
