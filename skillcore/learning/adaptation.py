@@ -14,6 +14,7 @@ by the copy's. The policy never sees where in the cell it is: it goes by what it
 from __future__ import annotations
 
 import copy
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -47,11 +48,16 @@ class WayAdapter:
         self._perception = perception
         self._device = perception.device
         self._network = copy.deepcopy(perception)
-        self._optimizer = torch.optim.AdamW(
-            self._network.module.parameters(), lr=LEARNING_RATE, weight_decay=1e-3, fused=True
-        )
         self._seen = Hindsight()
         self.active = False
+
+    @cached_property
+    def _optimizer(self) -> torch.optim.Optimizer:
+        parameters = self._network.module.parameters()
+        return torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=1e-3, fused=True)
+
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"perception": self._optimizer}
 
     @property
     def network(self) -> Perception | None:
@@ -111,8 +117,7 @@ class WayAdapter:
     def save(self, folder: Path, *, resumable: bool = True) -> None:
         """Writes what was learned into an existing folder; nothing where there is nothing. Raises StorageError."""
         if self.active:
-            optimizers = {"perception": self._optimizer}
-            save_learner(folder, self._parts, optimizers, resumable=resumable, copies={}, prefix=PREFIX)
+            save_learner(folder, self._parts, self._optimizers, resumable=resumable, copies={}, prefix=PREFIX)
 
     @property
     def _parts(self) -> dict[str, nn.Module]:
@@ -121,7 +126,7 @@ class WayAdapter:
     def load(self, folder: Path) -> None:
         """Reads what `save` wrote, if it wrote anything. Raises BundleError if it does not fit."""
         if (folder / f"{PREFIX}{LEARNER}").exists():
-            load_learner(folder, self._parts, {"perception": self._optimizer}, copies={}, prefix=PREFIX)
+            load_learner(folder, self._parts, self._optimizers, copies={}, prefix=PREFIX)
             self.active = True
 
 

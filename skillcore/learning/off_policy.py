@@ -7,6 +7,7 @@ import copy
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -66,15 +67,19 @@ class OffPolicyLearner(Learner):
         self._targets = copy.deepcopy(critics).requires_grad_(False)
         trained = {"actor": policy, "critics": critics, **{name: one.to(device) for name, one in others.items()}}
         self._modules = {**trained, "targets": self._targets}
-        self._optimizers: dict[str, torch.optim.Optimizer] = {
-            name: torch.optim.Adam(module.parameters(), lr=options.learning_rate, fused=True)
-            for name, module in trained.items()
-        }
+        self._trained = trained
         self._followed: tuple[list[torch.Tensor], list[torch.Tensor]] = (
             list(self._targets.parameters()),
             list(critics.parameters()),
         )
         self._prior = Transitions.none(feature_dim)
+
+    @cached_property
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        rate = self._common.learning_rate
+        return {
+            name: torch.optim.Adam(module.parameters(), lr=rate, fused=True) for name, module in self._trained.items()
+        }
 
     @abstractmethod
     def update(self, batch: Batch, rng: np.random.Generator, number: int) -> dict[str, torch.Tensor]:
@@ -124,10 +129,10 @@ class OffPolicyLearner(Learner):
         return mixed_batch(online, prior, size=size, online_share=share, rng=rng, device=self.device)
 
     def save(self, folder: Path, *, resumable: bool = True) -> None:
-        save_learner(folder, self._modules, self._optimizers, resumable=resumable, copies=COPIES)
+        save_learner(folder, self._modules, lambda: self._optimizers, resumable=resumable, copies=COPIES)
 
     def load(self, folder: Path) -> None:
-        load_learner(folder, self._modules, self._optimizers, copies=COPIES)
+        load_learner(folder, self._modules, lambda: self._optimizers, copies=COPIES)
 
 
 def _plain(figures: Mapping[str, torch.Tensor]) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import safetensors
@@ -60,10 +60,15 @@ def load_state(path: Path, module: nn.Module, tensors: Mapping[str, torch.Tensor
 # --- learners ------------------------------------------------------------------------------------------------------
 
 
+Optimizers = Callable[[], Mapping[str, torch.optim.Optimizer]]
+"""Asked for only where their state is read or written: torch takes a second to make the first one, which who only acts
+need not wait for."""
+
+
 def save_learner(
     folder: Path,
     modules: Mapping[str, nn.Module],
-    optimizers: Mapping[str, torch.optim.Optimizer],
+    optimizers: Optimizers,
     *,
     resumable: bool,
     copies: Mapping[str, str],
@@ -85,7 +90,7 @@ def save_learner(
         # Learning rates and the like are options; only what grew during training is kept.
         moments = {
             f"{part}.{parameter}.{field}": torch.as_tensor(value)
-            for part, optimizer in optimizers.items()
+            for part, optimizer in optimizers().items()
             for parameter, state in optimizer.state_dict()["state"].items()
             for field, value in state.items()
         }
@@ -95,7 +100,7 @@ def save_learner(
 def load_learner(
     folder: Path,
     modules: Mapping[str, nn.Module],
-    optimizers: Mapping[str, torch.optim.Optimizer],
+    optimizers: Optimizers,
     *,
     copies: Mapping[str, str],
     prefix: str = "",
@@ -110,14 +115,15 @@ def load_learner(
         load_state(learner, module, own)
     if not moments.exists():
         return
-    states: dict[str, dict[int, dict[str, torch.Tensor]]] = {part: {} for part in optimizers}
+    made = optimizers()
+    states: dict[str, dict[int, dict[str, torch.Tensor]]] = {part: {} for part in made}
     for key, tensor in load_tensors(moments).items():
         part, _, rest = key.partition(".")
         parameter, _, field = rest.partition(".")
         if part not in states or not parameter.isdecimal():
             raise BundleError(f"{moments}: {key!r} belongs to no optimiser", cure=_CURE)
         states[part].setdefault(int(parameter), {})[field] = tensor
-    for part, optimizer in optimizers.items():
+    for part, optimizer in made.items():
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         for number, state in states[part].items():
             grown = {field: moment for field, moment in state.items() if moment.ndim}
