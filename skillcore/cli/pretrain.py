@@ -187,7 +187,7 @@ def _summary(figures: dict[str, Any], reward: dict[str, Any]) -> list[str]:
     for place, words in (("near", "within 4 mm of the axis"), ("far", "farther out")):
         if f"{place}_mean_mm" in way:
             off.append(f"{way[f'{place}_mean_mm']:.2f} mm off on average {words}")
-    apart = "same connectors" if "same variants" in str(reward.get("chosen", "")) else "connectors not trained on"
+    apart = "episodes kept back" if "same variants" in str(reward.get("chosen", "")) else "connectors not trained on"
     lines = [f"estimate of the way, on {apart}: {', '.join(off)}"] if off else []
     lines.append(
         f"reward model, on {apart}: area under the ROC {found['area_under_roc']:.4f}; at threshold "

@@ -191,7 +191,9 @@ def doubts(data: Recorded, *, reward_model: bool) -> list[str]:
             "keep the reward model of a bundle (--reward-from BUNDLE)"
         )
     if names < FEW_VARIANTS:
-        found.append(f"it knows {names} connector{'' if names == 1 else 's'} only, and may take to others badly")
+        found.append(
+            f"the data is of {names} connector{'' if names == 1 else 's'} only: what comes of it may do badly on others"
+        )
     return found
 
 
