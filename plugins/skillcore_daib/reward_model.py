@@ -35,6 +35,9 @@ ALIKE_M = 0.0025
 """Closer than this it looks like success, and is left to touch."""
 JUDGING = 0.1
 """Share of the variants that sight and touch are weighed on."""
+RIDGE = 1e-3
+"""Penalty on the weights of sight and touch: few frames that can be told apart without error would make them endless,
+and every score 0 or 1."""
 SCORING_BATCH = 256
 
 
@@ -55,6 +58,10 @@ class _Trust(nn.Module):
 
     def forward(self, logits: torch.Tensor) -> torch.Tensor:
         return logits @ functional.softplus(self.trust) + self.offset
+
+    @property
+    def size(self) -> torch.Tensor:
+        return functional.softplus(self.trust).square().sum() + self.offset.square()
 
 
 class _Scoring(nn.Module):
@@ -182,7 +189,7 @@ class DaibRewardModel(RewardModel):
 
         def closure() -> torch.Tensor:
             optimizer.zero_grad()
-            loss = functional.binary_cross_entropy_with_logits(self._trust(logits), labels)
+            loss = functional.binary_cross_entropy_with_logits(self._trust(logits), labels) + RIDGE * self._trust.size
             loss.backward()  # type: ignore[no-untyped-call]
             return loss
 

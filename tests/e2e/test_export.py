@@ -88,7 +88,7 @@ def test_the_bundle_that_ships_is_exported(shipped: Path) -> None:
     assert max(card.check.policy, card.check.reward_model) <= 1e-4
     assert f"{card.check.policy:.1e}" in told
     assert card.reward.threshold == card.bundle.reward["threshold"]
-    assert (card.reward.agreement, card.reward.window, card.reward.past) == (2, 3, 4)
+    assert (card.reward.agreement, card.reward.window, card.reward.past) == (3, 4, 4)
     for model in (card.policy, card.reward_model):
         path = folder / model.file
         assert sha256_of(path) == model.sha256

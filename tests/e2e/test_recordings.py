@@ -62,7 +62,7 @@ def test_learn_leaves_videos_a_recording_and_events(skill: Any, tiny: Path) -> N
     assert done.stderr == ""
     run = only_run(skill.home, "learn")
     # As skills and cell_configs/sim.yaml have it.
-    assert read_recorded(run).setting == Setting("HDMI type A", ("left", "right"), 40.0, 0.005, 0.2)
+    assert read_recorded(run).setting == Setting("HDMI type A", ("left", "right"), 40.0, 100.0, 0.005, 0.2)
     names = ["acceptance.mp4", "film.mp4", "practice.mp4", "zero-shot.mp4"]
     assert sorted(path.name for path in (run / "video").iterdir()) == names
     assert line_of(done.stdout, "video:").startswith(f"{run / 'video'} (4 files, ")

@@ -43,7 +43,7 @@ def test_the_reward_model_is_wrong_where_the_truth_says_so(make_episode: Make) -
     assert beside.words == "it scored 0.93; it ended 6.0 mm beside the middle of the hole"
     last = reason(make_episode(truth=1, score=0.4))
     assert last.kind == "not_seen"
-    assert "in the very last step" in last.words
+    assert "at the very end" in last.words
     assert last.words.endswith("the best score was 0.40")
     early = make_episode(truth=1)
     early.truth[3:] = 1
