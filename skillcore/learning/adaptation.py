@@ -162,10 +162,9 @@ class Hindsight:
         self._frames = needed
 
     def believed(self) -> NDArray[np.bool_]:
-        """(trials,) Which trials were taken for successes and lie where others do; see `consistency`. A person's word
-        needs no second one."""
+        """(trials,) Which trials were taken for successes and lie where others do; see `consistency`."""
         claimed = np.array([one[2] for one in self._trials], np.bool_)
-        return np.array(self._said, np.bool_) | believed(claimed, [positions for positions, _, _ in self._trials])
+        return believed(claimed, [positions for positions, _, _ in self._trials], np.array(self._said, np.bool_))
 
     def labels(self) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
         """The encoded way x, y, z (frames, 3) of all frames, and how much each counts. None before the first

@@ -23,13 +23,21 @@ AT_M = 0.0015
 """Who is nearer than this to the middle of some claims has come to their place."""
 
 
-def believed(claimed: NDArray[np.bool_], paths_m: list[Array]) -> NDArray[np.bool_]:
+def believed(
+    claimed: NDArray[np.bool_], paths_m: list[Array], said: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
     """(trials,) Which trials were taken for successes, and lie where success is met.
 
-    claimed: (trials,). paths_m: (steps + 1, 3) for each trial, where the TCP was, in the base's frame. No claim is
-    believed while fewer than `LEAST` agree. Of places that are as good the one that was claimed last counts: who
-    practises gets better.
+    claimed: (trials,). paths_m: (steps + 1, 3) for each trial, where the TCP was, in the base's frame. said: (trials,)
+    which a person has called a success; such a word needs no second one. No other claim is believed while fewer than
+    `LEAST` agree. Of places that are as good the one that was claimed last counts: who practises gets better.
     """
+    agreed = _agreeing(claimed, paths_m)
+    return agreed if said is None else agreed | said
+
+
+def _agreeing(claimed: NDArray[np.bool_], paths_m: list[Array]) -> NDArray[np.bool_]:
+    """(trials,) The claims that lie in the place that is believed."""
     claims = np.flatnonzero(claimed)
     result = np.zeros_like(claimed)
     if len(claims) < LEAST:

@@ -159,9 +159,8 @@ class Practice:
     def _believed(self) -> NDArray[np.bool_]:
         """(trials,) Which trials were taken for successes, and are not belied by the others."""
         claimed = np.array([one.episode.terminated for one in self._trials], np.bool_)
-        # A person's word needs no second one.
         said = np.array([one.episode.corrected is True for one in self._trials], np.bool_)
-        return said | believed(claimed, [one.path_m for one in self._trials])
+        return believed(claimed, [one.path_m for one in self._trials], said)
 
     def _learn(self, trial: int) -> Mapping[str, float]:
         torch.manual_seed(seed_for(self._seed, "learning", trial))
