@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from skillcore.config import StrictModel
 
@@ -52,3 +52,9 @@ class RewardModelOptions(StrictModel):
     members: Annotated[int, Field(ge=1, le=10)] = 1
     successes: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
     near_misses: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.35
+
+    @model_validator(mode="after")
+    def _is_a_batch(self) -> Self:
+        if self.successes + self.near_misses > 1.0:
+            raise ValueError("successes and near_misses are shares of one batch, and add up to more than 1")
+        return self

@@ -279,5 +279,5 @@ def _weights(data: ReplayCache, frames: NDArray[np.int64], options: RewardModelO
     weights = np.zeros(len(frames))
     rest = 1.0 - options.successes - options.near_misses
     for group, share in ((success, options.successes), (near, options.near_misses), (~success & ~near, rest)):
-        weights[group] = max(share, 0.0) / max(1, int(group.sum()))
+        weights[group] = share / max(1, int(group.sum()))
     return weights

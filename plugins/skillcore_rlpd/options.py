@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from skillcore.learning.off_policy_options import OffPolicyOptions
 
@@ -19,3 +19,9 @@ class RlpdOptions(OffPolicyOptions):
     pretrain_steps: Annotated[int, Field(ge=0)] = 8000
     policy_delay: Annotated[int, Field(ge=1, le=100)] = 2
     imitation: Annotated[float, Field(ge=0.0, le=1000.0)] = 2.0
+
+    @model_validator(mode="after")
+    def _few_of_many(self) -> Self:
+        if self.target_critics > self.critics:
+            raise ValueError(f"target_critics must be at most critics, {self.critics}")
+        return self
