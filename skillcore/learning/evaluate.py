@@ -87,8 +87,10 @@ class TrialResult:
 
     @property
     def success(self) -> bool:
-        """What really happened, as far as anything knows."""
-        return self.claimed if self.truth is None else self.truth
+        """What really happened, as far as anything knows. A trial that was aborted failed, wherever it left the plug:
+        a robot that stops with a fault has not done its job."""
+        really = self.claimed if self.truth is None else self.truth
+        return really and not self.aborted
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +123,8 @@ class Evaluation:
 
     @property
     def false_negatives(self) -> Rate:
-        """The reward model: real successes it did not see."""
-        succeeded = [trial for trial in self.trials if trial.truth]
+        """The reward model: real successes it did not see. It was not asked any more where a trial was aborted."""
+        succeeded = [trial for trial in self.trials if trial.truth and not trial.aborted]
         return Rate(sum(not trial.claimed for trial in succeeded), len(succeeded))
 
     @property

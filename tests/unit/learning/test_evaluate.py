@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -48,6 +49,13 @@ def test_policy_and_reward_model_are_judged_separately() -> None:
     assert found.false_positives == Rate(2, 4)
     assert found.wrong_claims == Rate(2, 8)
     assert found.false_negatives == Rate(1, 4)
+
+
+def test_an_aborted_trial_failed_wherever_it_left_the_plug() -> None:
+    pressed_home = replace(trial(0, claimed=False, truth=True), aborted="the force was 120 N")
+    found = Evaluation((pressed_home, trial(1, claimed=True, truth=True)))
+    assert found.success == Rate(1, 2)
+    assert found.false_negatives == Rate(0, 1)
 
 
 def test_a_perfect_policy_says_nothing_of_false_positives() -> None:
