@@ -21,6 +21,8 @@ LEAST = 3
 """So many claims must agree before any is believed."""
 AT_M = 0.0015
 """Who is nearer than this to the middle of some claims has come to their place."""
+AT_ONCE = 64
+"""Claims that are compared with all frames at once: all of them would need memory that grows with the square."""
 
 
 def believed(
@@ -43,15 +45,21 @@ def _agreeing(claimed: NDArray[np.bool_], paths_m: list[Array]) -> NDArray[np.bo
     if len(claims) < LEAST:
         return result
     places = np.stack([paths_m[trial][-1] for trial in claims])
-    near = _apart(places, places) < AGREEMENT_M
+    near = _within(AGREEMENT_M, places, places)
     counts = near.sum(1)
     if counts.max() < LEAST:
         return result
     middles = (near @ places) / counts[:, np.newaxis]
     starts = np.cumsum([0, *(len(path) for path in paths_m[:-1])])
-    came = np.logical_or.reduceat(_apart(middles, np.concatenate(paths_m)) < AT_M, starts, axis=1)
+    frames = np.concatenate(paths_m)
+    came = np.concatenate(
+        [
+            np.logical_or.reduceat(_within(AT_M, some, frames), starts, axis=1)
+            for some in np.array_split(middles, -(-len(middles) // AT_ONCE))
+        ]
+    )
     came[:, claims] |= near
-    likely = np.where(counts > 1, wilson(counts, came.sum(1))[0], -1.0)
+    likely = np.where(counts >= LEAST, wilson(counts, came.sum(1))[0], -1.0)
     best = int(np.flatnonzero(likely == likely.max())[-1])
     result[claims] = near[best]
     return result
@@ -62,6 +70,9 @@ def path_of(episode: Episode) -> Array:
     return np.asarray(episode.start_from_base.transform(episode.pose[:, :3].astype(np.float64)))
 
 
-def _apart(some: Array, others: Array) -> Array:
-    """(len(some), len(others)) distances."""
-    return np.asarray(np.linalg.norm(some[:, np.newaxis] - others[np.newaxis], axis=2))
+def _within(distance_m: float, some: Array, others: Array) -> NDArray[np.bool_]:
+    """(len(some), len(others)) Which points are nearer to each other than that."""
+    squared_m2 = np.zeros((len(some), len(others)))
+    for axis in range(some.shape[1]):
+        squared_m2 += np.square(some[:, axis, np.newaxis] - others[:, axis])
+    return np.asarray(squared_m2 < distance_m**2)

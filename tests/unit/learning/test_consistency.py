@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillcore.learning.consistency import AGREEMENT_M, LEAST, believed
+from skillcore.learning.consistency import AGREEMENT_M, AT_ONCE, LEAST, believed
 from skillcore.learning.intervals import wilson
 
 SEAT = np.array([0.5, 0.1, 0.05])
@@ -58,6 +58,23 @@ def test_a_place_that_deceives_now_and_then_is_not_believed() -> None:
     places = np.concatenate([deceived, scattered(0, 4)])
     assert judged(places) == [True] * 8 + [False] * 4
     assert judged(places, failures=[ASIDE] * 12 + [SEAT]) == [False] * 8 + [True] * 4
+
+
+def test_two_claims_outweigh_no_place_that_was_met_again() -> None:
+    """They came there twice and claimed it twice; but so few may be deceived alike."""
+    places = np.concatenate([scattered(0, 3), [ASIDE, ASIDE]])
+    assert judged(places, failures=[SEAT] * 10) == [True] * 3 + [False] * 2
+
+
+def test_what_a_person_says_is_believed_at_once() -> None:
+    paths = [path(SEAT), path(ASIDE), path(START), path(SEAT)]
+    claimed, said = np.array([True, True, False, True]), np.array([False, False, True, False])
+    assert believed(claimed, paths, said).tolist() == [False, False, True, False]
+
+
+def test_many_claims_are_judged_as_few_are() -> None:
+    places = np.concatenate([scattered(0, 2 * AT_ONCE + 1), scattered(1, AT_ONCE) + 0.02])
+    assert judged(places) == [True] * (2 * AT_ONCE + 1) + [False] * AT_ONCE
 
 
 def test_one_claim_outweighs_no_place_that_was_met_again() -> None:
