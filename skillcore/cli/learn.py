@@ -56,7 +56,7 @@ def learn_command(
     from skillcore.home import folder
     from skillcore.learning.bundles import PRETRAINED, about, find_bundle
     from skillcore.learning.job import Plan, Together, circumstances, learn
-    from skillcore.learning.runs import new_run, unfinished_run, working_on
+    from skillcore.learning.runs import check_unchanged, new_run, unfinished_run, working_on
     from skillcore.reports.console import LiveConsole
     from skillcore.reports.tensorboard import EventWriter
 
@@ -79,13 +79,16 @@ def learn_command(
         "bundle": str(Path(bundle).resolve()),
         "plan": {"scenario": scenario, "zero_shot": zero_shot, "practice": trials, "acceptance": acceptance},
     }
-    run = unfinished_run("learn", wanted) if resume else None
+    run = unfinished_run("learn", wanted, print_note) if resume else None
     if resume and run is None:
         print_note("nothing to resume: no unfinished run has these settings; a new one begins")
     found, chosen = open_bundle(skill, registry, wanted=bundle, variant=None, device=device)
+    around = {**circumstances(skill, variant, loaded), "device": chosen}
     if run is None:
-        noted = {**wanted, **circumstances(skill, variant, loaded), "device": chosen}
-        run = new_run("learn", skill.name, variant.name, noted)
+        run = new_run("learn", skill.name, variant.name, {**wanted, **around})
+    else:
+        # What was typed may differ, and so may the versions of packages; what the arm does may not.
+        check_unchanged(run, {name: value for name, value in around.items() if name not in ("typed", "packages")})
     typer.echo(f"{skill.name}: {variant.title} ({variant.name}) on cell {loaded.name}, seed {seed}, on {chosen}")
     typer.echo(f"bundle: {found.folder}")
     typer.echo(f"        {about(found.card)}")

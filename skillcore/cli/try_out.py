@@ -36,7 +36,8 @@ def _prepared(
     command: str, skill_name: str, connector: str, cell: str, seed: int, device: str, bundle: str, scenario: str
 ) -> tuple[Skill, Variant, LoadedCell, Bundle, Path]:
     """What both commands begin with: what was named, checked to go together, and a new folder for the run."""
-    from skillcore.learning.bundles import about
+    from skillcore.home import folder
+    from skillcore.learning.bundles import about, was_accepted
     from skillcore.learning.job import check_fit, circumstances
     from skillcore.learning.runs import new_run
 
@@ -57,7 +58,21 @@ def _prepared(
     run = new_run(command, skill.name, variant.name, {**settings, **circumstances(skill, variant, loaded)})
     typer.echo(f"bundle: {found.folder}")
     typer.echo(f"        {about(found.card)}")
+    if was_accepted(found.card) is False:
+        _warn_of(found, folder("bundles"))
     return skill, variant, loaded, found, run
+
+
+def _warn_of(bundle: Bundle, root: Path) -> None:
+    """Says that a bundle did not pass its test, and which one of the same variant did."""
+    from skillcore.cli.output import print_note
+    from skillcore.learning.bundles import read_card, was_accepted, whole_bundles
+
+    print_note(f"this bundle was NOT ACCEPTED at the end of its practice on {bundle.card.variant}")
+    for other in reversed(whole_bundles(root, bundle.card.skill, bundle.card.variant)):
+        if was_accepted(read_card(other)):
+            print_note(f"an accepted one: --bundle {other}")
+            return
 
 
 def eval_command(

@@ -204,11 +204,24 @@ def next_folder(root: Path, skill: str, variant: str) -> Path:
     return shelf / f"{max(numbers, default=0) + 1:04d}"
 
 
+def whole_bundles(root: Path, skill: str, variant: str) -> list[Path]:
+    """The whole bundles of a skill and a variant, the newest last."""
+    shelf = root / skill / quote(variant, safe="")
+    return sorted(path for path in shelf.glob("[0-9]*") if (path / CARD).is_file())
+
+
 def newest(root: Path, skill: str, variant: str) -> Path | None:
     """The newest whole bundle of a skill and a variant, if there is one."""
-    shelf = root / skill / quote(variant, safe="")
-    whole = sorted(path for path in shelf.glob("[0-9]*") if (path / CARD).is_file())
+    whole = whole_bundles(root, skill, variant)
     return whole[-1] if whole else None
+
+
+def was_accepted(card: Card) -> bool | None:
+    """Whether a bundle passed the test at the end of its practice; None where there was none."""
+    try:
+        return float(card.figures["acceptance"]["success"]["value"]) >= float(card.figures["gate"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def find_bundle(root: Path, skill: str, wanted: str, variant: str, shipped: Path | None) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -88,12 +88,34 @@ def read_mapping(path: Path, *, cure: str = "") -> dict[str, Any] | None:
     return found
 
 
-def unfinished_run(command: str, wanted: dict[str, Any]) -> Path | None:
-    """The newest run of that command that has no results yet and was begun with the settings `wanted`."""
+def unfinished_run(command: str, wanted: dict[str, Any], say: Callable[[str], None]) -> Path | None:
+    """The newest run of that command that has no results yet and was begun with the settings `wanted`. say: is told of
+    runs that are damaged, which are passed over."""
     for place in sorted(folder("runs").glob(f"*-{command}-*"), reverse=True):
         if (place / RESULTS).exists() or not (place / ABOUT).exists():
             continue
-        about = read_run(place)
+        try:
+            about = read_run(place)
+        except InputError as error:
+            say(f"passed over: {error.what}")
+            continue
         if all(about.get(name) == value for name, value in wanted.items()):
             return place
     return None
+
+
+def check_unchanged(place: Path, now: dict[str, Any]) -> None:
+    """Raises InputError that lists what a run noted otherwise than it is `now`: half of a run on one cell and half on
+    another would say nothing about either."""
+    about = read_run(place)
+    changed = [line for name in now for line in _differences(name, about.get(name), now[name])]
+    if changed:
+        cure = "put back what was changed, or begin anew, without --resume"
+        raise InputError(f"{place}: was begun otherwise: " + "; ".join(changed), cure=cure)
+
+
+def _differences(name: str, noted: Any, now: Any) -> list[str]:
+    if isinstance(noted, dict) and isinstance(now, dict):
+        keys = sorted(noted.keys() | now.keys())
+        return [line for key in keys for line in _differences(f"{name}.{key}", noted.get(key), now.get(key))]
+    return [] if noted == now else [f"{name} was {noted}, and is {now}"]

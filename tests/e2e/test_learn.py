@@ -337,6 +337,43 @@ def test_a_run_that_goes_on_is_told_from_one_that_was_killed(
     assert " interrupted " in capsys.readouterr().out
 
 
+def test_a_run_goes_on_with_what_it_began_with_alone(
+    practised: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = Path(shutil.copytree(practised, tmp_path / "copy"))
+    monkeypatch.setenv("SKILLCORE_HOME", str(home))
+    run = only_run(home, "learn")
+    noted = json.loads((run / "run.json").read_bytes())
+    noted["limits"]["force_n"] += 10.0
+    (run / "run.json").write_text(json.dumps(noted))
+    # A run that has nothing to do with it, and cannot be read.
+    other = run.with_name(f"9{run.name[1:]}")
+    other.mkdir()
+    (other / "run.json").write_text("{")
+    assert main([*learn_arguments(tiny, *UNFINISHED), "--resume"]) == 2
+    err = capsys.readouterr().err
+    assert f"passed over: {other / 'run.json'}: damaged" in err.replace("\n", "")
+    assert "was begun otherwise: limits.force_n was 50.0, and is 40.0" in err.replace("\n", " ")
+    assert "Traceback" not in err
+
+
+def test_who_runs_a_bundle_that_was_not_accepted_is_told(
+    own: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelf = home / "bundles" / "insertion" / "hdmi_a"
+    for name, share in (("0001", 0.95), ("0002", 0.4)):
+        card = json.loads((own / "card.json").read_bytes())
+        card |= {"variant": "hdmi_a", "figures": {"gate": 0.9, "acceptance": {"success": {"value": share}}}}
+        place = Path(shutil.copytree(own, shelf / name))
+        (place / "card.json").write_text(json.dumps(card))
+    assert main(["run", "insertion", "--connector", "hdmi"]) in (0, 1)
+    err = capsys.readouterr().err.replace("\n", "")
+    assert "NOT ACCEPTED" in err
+    assert f"--bundle {shelf / '0001'}" in err
+    assert main(["run", "insertion", "--connector", "hdmi", "--bundle", str(shelf / "0001")]) in (0, 1)
+    assert "ACCEPTED" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "damage", "told"),
     [
