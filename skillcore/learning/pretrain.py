@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from skillcore.episodes import ReplayCache
+from skillcore.errors import InputError
 from skillcore.interfaces import RewardModel
 from skillcore.learning.bundles import Bundle
 from skillcore.learning.perception import Perception, decoded_way
@@ -73,7 +74,11 @@ class Pretraining:
         self.prior = _sample(prior, recipe.prior_frames, rng_for(seed, "prior"))
 
     def keep(self, bundle: Bundle) -> None:
-        """Takes representation, learner and offline data of a bundle as they are."""
+        """Takes representation, learner and offline data of a bundle as they are. Raises InputError for one that has
+        practised: its policy goes by an estimate that was adapted to one installation."""
+        if bundle.brain.adapter is not None and bundle.brain.adapter.active:
+            what = f"{bundle.folder}: has practised {bundle.card.variant or 'already'}, and goes by what it saw there"
+            raise InputError(what, cure="give a bundle that `skill pretrain` made")
         self.brain.perception, self.brain.learner = bundle.brain.perception, bundle.brain.learner
         self.prior = bundle.prior
 
@@ -135,7 +140,8 @@ def choose_threshold(
     """Sets the lowest threshold that keeps false positives among validation frames at or below the share allowed.
 
     The share is the mean over variants, so that none outweighs the others, and never below that of all frames. Returns
-    what the card says of the threshold, and the figures at it.
+    what the card says of the threshold, and the figures at it. Raises InputError where no frame is known to be none of
+    success.
     """
     scores = scores_of(reward_model, validation)
     known = validation.success >= 0
@@ -145,6 +151,11 @@ def choose_threshold(
     failures = [np.sort(scores[known & ~success & (variants == name)]) for name in names]
 
     pooled = np.concatenate(failures)
+    if not len(pooled):
+        raise InputError(
+            f"no frame of {apart} is known to be a failure, so that no threshold can be chosen",
+            cure="add episodes that fail, or label some: skill data relabel",
+        )
 
     def share_above(threshold: float) -> float:
         shares = [1.0 - np.searchsorted(one, threshold, side="right") / len(one) for one in failures if len(one)]
@@ -155,10 +166,14 @@ def choose_threshold(
     threshold = fitting[0] if fitting else float(candidates[-1])
     reward_model.threshold = threshold
     figures = reward_figures(scores, validation, threshold)
+    among = f"false positives among single frames of {apart}"
+    chosen = f"lowest with at most {false_positives:.1%} {among}"
+    if not fitting:
+        chosen = f"greatest there is, with {share_above(threshold):.1%} {among}; {false_positives:.1%} were allowed"
     reward = {
         "threshold": threshold,
         "agreement": str(RULE),
-        "chosen": f"lowest with at most {false_positives:.1%} false positives among single frames of {apart}",
+        "chosen": chosen,
         "validation_variants": names,
     }
     return reward, figures

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from skillcore.episodes import ReplayCache
+from skillcore.errors import InputError
 from skillcore.interfaces import RewardModel
 from skillcore.learning.pretrain import Pretraining, choose_threshold, features_of, reward_figures, way_errors
 from skillcore.learning.recipe import Recipe
@@ -111,8 +112,17 @@ def test_a_variant_with_many_frames_is_not_outweighed_by_many_with_few(make_labe
 
 def test_where_nothing_fits_the_highest_threshold_is_taken(make_labelled_episode: Any) -> None:
     model = Known()
-    choose_threshold(model, validation([(5, certain, high)], make_labelled_episode), 0.01)
+    reward, _ = choose_threshold(model, validation([(5, certain, high)], make_labelled_episode), 0.01)
     assert 0.999 < model.threshold < 1.0
+    # And whoever reads the card is told.
+    assert reward["chosen"].startswith("greatest there is, with 100.0% false positives")
+
+
+def test_without_failures_there_is_nothing_to_choose_by(make_labelled_episode: Any) -> None:
+    data = validation([(2, low, high)], make_labelled_episode)
+    data.success = np.ones_like(data.success)
+    with pytest.raises(InputError, match=r"no frame of .* is known to be a failure"):
+        choose_threshold(Known(), data, 0.01)
 
 
 def test_the_area_under_the_curve_is_the_share_of_pairs_in_order(make_labelled_episode: Any) -> None:
