@@ -87,6 +87,9 @@ class Task(gymnasium.Env[Observation, NDArray[np.float32]]):
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012  (gymnasium's own form)
+    fixes_yaw = True
+    """Whether all successes end turned alike about the tool's axis, so that one tells how far others had to turn. Not
+    so where a screw is turned in, or where what is round goes in any way."""
 
     def __init__(self, cell: Cell, *, max_steps: int, judge: Judge | None = None) -> None:
         self.cell = cell

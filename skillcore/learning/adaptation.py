@@ -24,21 +24,20 @@ from torch import nn
 from torch.nn import functional
 
 from skillcore.interfaces import Representation
-from skillcore.learning.consistency import believed
+from skillcore.learning.consistency import path_of
 from skillcore.learning.images import Augmentation, as_input
-from skillcore.learning.perception import Perception, encoded_way
+from skillcore.learning.perception import ESTIMATE_DIM, Perception, encoded_way
 from skillcore.learning.training import Sampler
 from skillcore.learning.weights import LEARNER, load_learner, save_learner
-from skillcore.types import Array, Episode, Image, Pose
+from skillcore.types import Array, Episode, Image, rotation_from_rotvec
 
 LEARNING_RATE = 3e-4
 BATCH = 16
 STEPS = 24
 """Gradient steps after a trial, once there is anything to learn from."""
 OTHERS_WEIGHT = 0.5
-ADAPTED = 3
-"""x, y and z are adapted. A screw's yaw at success says nothing of how far it had to turn, so yaw is left alone."""
 PREFIX = "adapted_"
+YAW = ESTIMATE_DIM - 1
 
 
 class WayAdapter:
@@ -71,8 +70,7 @@ class WayAdapter:
             return features
         way = self._network.estimate(images)
         corrected = features.copy()
-        start = self._perception.way_columns.start
-        corrected[:, start : start + ADAPTED] = way[:, :ADAPTED]
+        corrected[:, self._perception.way_columns] = way
         return corrected
 
     @property
@@ -84,20 +82,21 @@ class WayAdapter:
         """As `corrected`, of what `Perception.seen` made of images (batch, views, 3, H, W), and differentiable."""
         if not self.active:
             return seen
-        way = self._network.seen(inputs)[:, self._perception.way_columns]
-        start = self._perception.way_columns.start
-        return torch.cat([seen[:, :start], way[:, :ADAPTED], seen[:, start + ADAPTED :]], dim=1)
+        columns = self._perception.way_columns
+        way = self._network.seen(inputs)[:, columns]
+        return torch.cat([seen[:, : columns.start], way, seen[:, columns.stop :]], dim=1)
 
     def add(self, episode: Episode) -> None:
         """A trial to learn from, once success has been met."""
         self._seen.add(episode)
 
-    def learn(self, rng: np.random.Generator, steps: int = STEPS) -> None:
-        """Trains on the labels there are; does nothing before the first success."""
-        labels = self._seen.labels()
-        if labels is None:
-            return
-        targets, weights = torch.from_numpy(labels[0]).to(self._device), labels[1]
+    def learn(
+        self, rng: np.random.Generator, succeeded: NDArray[np.bool_], *, fixes_yaw: bool = True, steps: int = STEPS
+    ) -> None:
+        """Trains on what success teaches about the trials so far. succeeded: (trials,), at least one of them.
+        fixes_yaw: as `Task.fixes_yaw`; where success does not, yaw is held at what was estimated before."""
+        ways, weights = self._seen.labels(succeeded)
+        targets = torch.from_numpy(ways).to(self._device)
         images = self._seen.images
         sampler = Sampler(weights)
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
@@ -107,7 +106,10 @@ class WayAdapter:
             rows = sampler.draw(rng, BATCH)
             inputs = augmentation(as_input(images[rows], self._device), generator)
             way = module.way(self._network.representation.encode(inputs))
-            loss = functional.smooth_l1_loss(way[:, :ADAPTED], targets[torch.from_numpy(rows)], beta=0.1)
+            wanted = targets[torch.from_numpy(rows)]
+            if not fixes_yaw:
+                wanted[:, YAW] = torch.from_numpy(self._perception.estimate(images[rows])[:, YAW]).to(self._device)
+            loss = functional.smooth_l1_loss(way, wanted, beta=0.1)
             self._optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
@@ -136,8 +138,8 @@ class Hindsight:
     def __init__(self) -> None:
         self._images: Image = np.zeros((0, 0, 0, 0, 3), np.uint8)
         self._frames = 0
-        self._trials: list[tuple[Array, Array, bool]] = []
-        self._said: list[bool] = []
+        self._positions: list[Array] = []
+        self._rotations: list[Array] = []
 
     @property
     def images(self) -> Image:
@@ -147,11 +149,10 @@ class Hindsight:
     def add(self, episode: Episode) -> None:
         """One more trial."""
         start = episode.start_from_base
-        tcps = [start @ Pose.from_rotvec(pose[:3], pose[3:]) for pose in episode.pose]
-        positions = np.stack([tcp.position_m for tcp in tcps])
-        self._trials.append((positions, np.stack([tcp.rotation for tcp in tcps]), episode.terminated))
-        self._said.append(episode.corrected is True)
-        needed = self._frames + len(tcps)
+        turns = (rotation_from_rotvec(pose[3:].astype(np.float64)) for pose in episode.pose)
+        self._positions.append(path_of(episode))
+        self._rotations.append(np.stack([start.rotation @ turn for turn in turns]))
+        needed = self._frames + len(episode.pose)
         if needed > len(self._images):
             # Room for twice as much each time, so that adding stays cheap however long practice lasts.
             room = np.empty((2 * needed, *episode.images.shape[1:]), np.uint8)
@@ -161,23 +162,20 @@ class Hindsight:
         self._images[self._frames : needed] = episode.images
         self._frames = needed
 
-    def believed(self) -> NDArray[np.bool_]:
-        """(trials,) Which trials were taken for successes and lie where others do; see `consistency`."""
-        claimed = np.array([one[2] for one in self._trials], np.bool_)
-        return believed(claimed, [positions for positions, _, _ in self._trials], np.array(self._said, np.bool_))
-
-    def labels(self) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
-        """The encoded way x, y, z (frames, 3) of all frames, and how much each counts. None before the first
-        success that is believed."""
-        succeeded = self.believed()
-        if not succeeded.any():
-            return None
-        ends = np.stack([positions[-1] for positions, _, _ in self._trials])
+    def labels(self, succeeded: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """The encoded way (frames, 4) of all frames, and how much each counts (frames,). succeeded: (trials,) which
+        trials ended in success, at least one."""
+        ends = np.stack([positions[-1] for positions in self._positions])
         middle = ends[succeeded].mean(axis=0)
-        lengths = [len(positions) for positions, _, _ in self._trials]
+        lengths = [len(positions) for positions in self._positions]
         seat = np.where(succeeded[:, np.newaxis], ends, middle)
-        positions = np.concatenate([one[0] for one in self._trials])
-        rotations = np.concatenate([one[1] for one in self._trials])
+        positions, rotations = np.concatenate(self._positions), np.concatenate(self._rotations)
         way = np.zeros((len(positions), 6), np.float32)
         way[:, :3] = np.einsum("nij,ni->nj", rotations, np.repeat(seat, lengths, axis=0) - positions)
-        return encoded_way(way)[:, :ADAPTED], np.repeat(np.where(succeeded, 1.0, OTHERS_WEIGHT), lengths)
+        # Turns as one success has them, so that the mean of some that are close to each other is close to them.
+        last = np.cumsum(lengths) - 1
+        turned = rotations[last[succeeded][0]].T @ rotations
+        yaw = np.arctan2(turned[:, 1, 0], turned[:, 0, 0])
+        seat_yaw = np.where(succeeded, yaw[last], yaw[last][succeeded].mean())
+        way[:, 5] = np.repeat(seat_yaw, lengths) - yaw
+        return encoded_way(way), np.repeat(np.where(succeeded, 1.0, OTHERS_WEIGHT), lengths)

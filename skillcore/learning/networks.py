@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from skillcore.interfaces import RewardModel
-from skillcore.learning.adaptation import ADAPTED
 from skillcore.learning.images import scaled
 from skillcore.learning.perception import WRENCH_SCALE
 from skillcore.learning.recipe import Brain
@@ -50,10 +49,10 @@ class PolicyNetwork(nn.Module):
 
     def forward(self, images: torch.Tensor, pose: torch.Tensor, wrench: torch.Tensor) -> torch.Tensor:
         code = self._representation.encode(scaled(images))
-        way = self.seer.way(code)
-        if self.adapted is not None and self._adapted_representation is not None:
-            better = self.adapted.way(self._adapted_representation.encode(scaled(images)))
-            way = torch.cat([better[:, :ADAPTED], way[:, ADAPTED:]], dim=1)
+        if self.adapted is None or self._adapted_representation is None:
+            way = self.seer.way(code)
+        else:
+            way = self.adapted.way(self._adapted_representation.encode(scaled(images)))
         features = torch.cat([code, way, self.proprioception(pose, wrench)], dim=1)
         return torch.as_tensor(self.policy(features)).clamp(-1.0, 1.0)
 

@@ -48,7 +48,7 @@ WAYS = "ways.safetensors"
 FOUND = 8
 """Successes, after which the policy is left to itself."""
 REFRESHED = 8
-"""Trials looked at anew after each trial; all of them every time would take longer the longer practice lasts."""
+"""Earlier trials looked at anew after each; all of them every time would take longer the longer practice lasts."""
 CHECK_EVERY = 4
 """Of so many trials one is acted without noise."""
 _CURE = "begin anew, without --resume"
@@ -108,9 +108,13 @@ class Practice:
         self._seed = seed
         self._saved = {row.trial: row.id for row in self._store.rows(source=SOURCE)}
         self._trials: list[_Trial] = []
+        self._successes = np.zeros(0, np.bool_)
         self._ways = brain.perception.way_columns
         self._search = explorer(brain.locate) if explorer is not None else None
-        brain.adapter = WayAdapter(brain.perception) if adapt else None
+        if brain.adapter is None and adapt:
+            brain.adapter = WayAdapter(brain.perception)
+        # What an earlier practice has adapted stays, whether or not this one goes on with it: the policy relies on it.
+        self._hindsight = brain.adapter if adapt else None
         self.results: list[TrialResult] = []
         brain.learner.begin_practice(prior)
         make_folder_durably(self._folder)
@@ -141,6 +145,7 @@ class Practice:
                         features = self._seen_again(episode)
                     self.results.append(TrialResult.of(episode, trial))
                     self._trials.append(_Trial(episode, path_of(episode), features, features))
+                    self._successes = self._believed()
                     lesson = _Lesson(self, thread.submit(self._learn, trial), trial, report)
             finally:
                 if lesson is not None:
@@ -149,7 +154,7 @@ class Practice:
     def _attempt(self, trial: int, ready: Callable[[], None]) -> tuple[Episode, NDArray[np.float32]]:
         info = replace(self._template, seed=seed_for(self._seed, self._template.source, trial), trial=trial, clamps={})
         rng = rng_for(self._seed, "exploration", trial)
-        if self._search is not None and trial % 2 == 1 and self._believed().sum() < FOUND:
+        if self._search is not None and trial % 2 == 1 and self._successes.sum() < FOUND:
             episode = run_episode(self._task, self._search(rng), info, ready=ready)
             return episode, self._seen_again(episode)
         actor = PolicyActor(self._brain, None if is_check(trial) else rng, self._reflex())
@@ -164,24 +169,24 @@ class Practice:
 
     def _learn(self, trial: int) -> Mapping[str, float]:
         torch.manual_seed(seed_for(self._seed, "learning", trial))
-        brain, episode = self._brain, self._trials[trial].episode
-        if brain.adapter is not None:
-            brain.adapter.add(episode)
-        successes = self._believed()
+        brain, episode, successes = self._brain, self._trials[trial].episode, self._successes
+        if self._hindsight is not None:
+            self._hindsight.add(episode)
         if not successes.any():
             # Failures alone say that everything is bad; learning from nothing else unlearns what was brought along.
             return {}
-        if brain.adapter is not None:
-            brain.adapter.learn(rng_for(self._seed, "adapting", trial))
+        if self._hindsight is not None:
+            rng = rng_for(self._seed, "adapting", trial)
+            self._hindsight.learn(rng, successes, fixes_yaw=self._task.fixes_yaw)
         self._refresh(trial)
         met = Transitions.joined([one.transitions(bool(won)) for one, won in zip(self._trials, successes, strict=True)])
         return brain.learner.learn(met, rng=rng_for(self._seed, "learning", trial), steps=episode.steps)
 
     def _refresh(self, trial: int) -> None:
-        """Looks anew at the images of this trial and of some earlier ones, in turn, with the adapted estimate."""
-        count = len(self._trials)
-        earlier = {(trial * REFRESHED + number) % count for number in range(REFRESHED)}
-        for number in sorted(earlier | {count - 1}):
+        """Looks anew at the images of this trial and of some drawn from all before it, with the adapted estimate."""
+        rng = rng_for(self._seed, "looking", trial)
+        earlier = rng.choice(trial, min(REFRESHED, trial), replace=False)
+        for number in [*sorted(earlier.tolist()), trial]:
             one = self._trials[number]
             one.adapted = self._brain.adapted(one.features, one.episode.images)
 
@@ -210,10 +215,10 @@ class Practice:
         if self._brain.adapter is not None:
             self._brain.adapter.save(place)
         results = [asdict(result) for result in self.results[: trial + 1]]
-        state = {"finished": trial + 1, "seed": self._seed, "results": results}
+        state = {"finished": trial + 1, "results": results}
         write_durably(self._folder / STATE, json.dumps(state).encode())
         for old in self._folder.glob("[0-9]*"):
-            if old.name < f"{trial:04d}":
+            if int(old.name) < trial:
                 shutil.rmtree(old, ignore_errors=True)
 
     def _load(self) -> None:
@@ -229,6 +234,7 @@ class Practice:
         adapter = self._brain.adapter
         try:
             self._trials = [self._load_trial(trial) for trial in range(finished)]
+            self._successes = self._believed()
             if finished:
                 place = self._folder / f"{finished:04d}"
                 self._load_ways(place / WAYS)
@@ -237,9 +243,9 @@ class Practice:
                     adapter.load(place)
         except BundleError as error:
             raise BundleError(error.what, cure=_CURE) from error
-        if adapter is not None:
+        if self._hindsight is not None:
             for trial in self._trials:
-                adapter.add(trial.episode)
+                self._hindsight.add(trial.episode)
 
     def _load_ways(self, path: Path) -> None:
         ways = load_tensors(path).get("ways")

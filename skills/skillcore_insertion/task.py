@@ -58,6 +58,7 @@ class InsertionTask(Task):
         super().__init__(cell, max_steps=max_steps, judge=judge)
         self.mating = mating
         self.start = start
+        self.fixes_yaw = symmetry > 0 and mating.thread is None
         self._symmetry = symmetry
         self._has_moved = False
         if cell.simulation is not None:

@@ -131,10 +131,8 @@ def test_what_practice_made_of_the_estimate_travels_along(
 ) -> None:
     brain = make()
     brain.adapter = WayAdapter(brain.perception)
-    # Successes in one place, or none would be believed.
-    for _ in range(3):
-        brain.adapter.add(make_labelled_episode(0, outcome="success"))
-    brain.adapter.learn(np.random.default_rng(0), steps=3)
+    brain.adapter.add(make_labelled_episode(0, outcome="success"))
+    brain.adapter.learn(np.random.default_rng(0), np.array([True]), steps=3)
     save_bundle(tmp_path / "0001", card(), brain, None)
     observations = offline.observations(np.arange(5))
     features = brain.perception.features(observations)

@@ -203,12 +203,10 @@ def practised_brain(make_episode: Any) -> Brain:
     """Its estimate of the way comes from a copy that has learned."""
     brain = small_brain()
     adapter = WayAdapter(brain.perception)
-    # Successes in one place, or none would be believed.
     episode: Episode = make_episode(0, outcome="success")
-    for _ in range(3):
-        adapter.add(episode)
+    adapter.add(episode)
     torch.manual_seed(2)
-    adapter.learn(np.random.default_rng(0), steps=20)
+    adapter.learn(np.random.default_rng(0), np.array([True]), steps=20)
     assert adapter.active
     brain.adapter = adapter
     return brain
