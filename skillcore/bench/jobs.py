@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from skillcore.learning.processes import process_context
 from skillcore.storage import make_folder_durably, write_json_durably
 
 Report = Callable[["Job", int, int], None]
@@ -63,8 +64,7 @@ def run_all(
     make_folder_durably(out / "results")
     done = len(jobs) - len(waiting)
     count = min(workers or os.cpu_count() or 1, max(1, len(waiting)))
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, mp_context=context, initializer=_deaf) as pool:
+    with ProcessPoolExecutor(count, mp_context=process_context(), initializer=_deaf) as pool:
         futures = {pool.submit(_run, work, job, out, arguments): job for job in waiting}
         try:
             for future in as_completed(futures):

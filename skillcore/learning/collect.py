@@ -6,7 +6,6 @@ eyes take for the goal, and pressing on where it has arrived. A reward model mus
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import queue
 import signal
@@ -23,6 +22,7 @@ from skillcore.cell_config import load_cell
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import DeviceError, SkillcoreError
 from skillcore.learning.bundles import load_bundle
+from skillcore.learning.processes import process_context
 from skillcore.learning.recipe import Brain
 from skillcore.learning.rollout import DemonstratorActor, PolicyActor, run_episode
 from skillcore.learning.seeds import rng_for, seed_for
@@ -167,7 +167,7 @@ def collect(
     count = min(workers or os.cpu_count() or 1, assignment.variants) if simulated else 1
     total, done, steps = assignment.episodes * assignment.variants, 0, 0
     report(done, total, steps)
-    context = multiprocessing.get_context("spawn")
+    context = process_context()
     news: Any = context.Queue()
     stop = context.Event()
     processes = [

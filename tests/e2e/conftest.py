@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from skillcore.learning import consistency
 
@@ -88,22 +89,38 @@ def make_tiny() -> Callable[..., Path]:
     return pretrain_tiny
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that the first of pytest's processes to ask for it makes, and the others wait for."""
+    shared = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with FileLock(shared / f"{name}.lock"):
+        place = shared / name
+        if not place.exists():
+            begun = factory.mktemp(name)
+            make(begun)
+            begun.rename(place)
+    return place
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Such a bundle."""
-    return pretrain_tiny(tmp_path_factory.mktemp("tiny"))
+    return made_once(tmp_path_factory, "tiny", pretrain_tiny) / "bundle"
 
 
 @pytest.fixture(scope="session")
 def practised(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a run of two trials that has lost its results, as if it had been killed in the acceptance test."""
-    place = tmp_path_factory.mktemp("practised")
-    sizes = ("--zero-shot", "0", "--trials", "2", "--acceptance", "1")
-    done = Skill(place, place)("learn", "insertion", "--connector", "hdmi", "--bundle", str(tiny), *sizes)
-    assert done.returncode in (0, 1), done.stderr
-    for results in place.glob("runs/*/results.json"):
-        results.unlink()
-    return place
+
+    def make(place: Path) -> None:
+        sizes = ("--zero-shot", "0", "--trials", "2", "--acceptance", "1")
+        done = Skill(place, place)("learn", "insertion", "--connector", "hdmi", "--bundle", str(tiny), *sizes)
+        assert done.returncode in (0, 1), done.stderr
+        for results in place.glob("runs/*/results.json"):
+            results.unlink()
+
+    return made_once(tmp_path_factory, "practised", make)
 
 
 @pytest.fixture

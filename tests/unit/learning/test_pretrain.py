@@ -146,6 +146,7 @@ RECIPE = Recipe.model_validate(
                 "representation": "erm",
                 "representation_options": {"channels": (8, 8), "code_dim": 8},
                 "steps": 400,
+                "touch_steps": 300,
                 "batch": 32,
                 "learning_rate": 3e-3,
             },
@@ -177,6 +178,16 @@ def test_all_parts_are_trained_and_told_of(offline: ReplayCache, unseen: ReplayC
     before = {row.tobytes() for row in features}
     assert all(row.tobytes() in before for row in made.prior.features)
     assert set(np.unique(made.prior.rewards)) == {0.0, 1.0}
+
+
+def test_what_networks_begin_with_follows_from_the_seed(offline: ReplayCache) -> None:
+    def begun(seed: int) -> list[NDArray[np.float32]]:
+        work = Pretraining(RECIPE, Registry.discover(), offline, seed=seed, device="cpu", report=lambda stage: silent)
+        return [weights.detach().numpy() for weights in work.brain.perception.module.parameters() if weights.dim() > 1]
+
+    first, again, other = begun(1), begun(1), begun(2)
+    assert all(np.array_equal(*pair) for pair in zip(first, again, strict=True))
+    assert not any(np.array_equal(*pair) for pair in zip(first, other, strict=True))
 
 
 def test_errors_of_the_way_are_those_of_the_estimate(offline: ReplayCache) -> None:
