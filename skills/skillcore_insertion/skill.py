@@ -12,6 +12,7 @@ from skillcore.cell import Cell
 from skillcore.errors import UnknownNameError
 from skillcore.skill import COLLECTING, Actor, Demonstrator, Reflex, Seat, Skill, Variant, VariantEntry
 from skillcore.task import Judge, Task
+from skillcore.types import Array, Observation
 from skillcore_insertion.collector import Collector
 from skillcore_insertion.connector import Connector
 from skillcore_insertion.drawing import draw_png, draw_text
@@ -112,7 +113,16 @@ class InsertionSkill(Skill):
         }
 
     def explorer(self, cell: Cell, variant: Variant, locate: Locate) -> Callable[[np.random.Generator], Actor]:
-        return lambda rng: PressedSpiral(cell.config.control, locate, looks=EXPLORING_LOOKS)
+        def turned_as_it_began(observation: Observation) -> Array:
+            x, y, _ = locate(observation)
+            return np.array([x, y, 0.0])
+
+        def search(rng: np.random.Generator) -> Actor:
+            # Where a socket is seen badly, how it is turned is seen worst; and a plug is presented about right.
+            look = locate if rng.random() < 0.5 else turned_as_it_began
+            return PressedSpiral(cell.config.control, look, looks=EXPLORING_LOOKS)
+
+        return search
 
     def reflex(self, cell: Cell) -> Reflex:
         return Careful(cell.config.control)
