@@ -49,9 +49,6 @@ def convert(raw: RawEpisode, mapping: Mapping, *, rate_hz: float | None, origin:
         reward = (success[1:] == 1).astype(np.float64)
     wrench = np.zeros((frames, 6)) if mapping.wrench is None else _chosen(numbers, mapping.wrench)
     succeeded = bool(success[-1] == 1)
-    seated = np.full((frames, 6), np.nan)
-    if succeeded and mapping.seated_at_success and tcps is not None:
-        seated = np.stack([(tcp.inverse() @ tcps[-1]).as_vector() for tcp in tcps])
     start = None
     if tcps is not None and mapping.pose is not None and mapping.pose.seen_from == "base":
         x, y, z, turn_x, turn_y, turn_z = tcps[0].as_vector().tolist()
@@ -81,7 +78,8 @@ def convert(raw: RawEpisode, mapping: Mapping, *, rate_hz: float | None, origin:
         score=np.full(frames, np.nan, np.float32),
         success=success,
         truth=np.full(frames, -1, np.int8),
-        seated_from_tcp=seated.astype(np.float32),
+        # Follows from where it ended, as long as nobody says that this was no success (`skillcore.learning.recorded`).
+        seated_from_tcp=np.full((frames, 6), np.nan, np.float32),
     )
     return _sound(episode)
 

@@ -92,7 +92,7 @@ class Mapping(StrictModel):
     variant: of all episodes; variants: by the text of their task. Without either the task's text is the variant.
     last_frame: what the data's last frame is. With `repeat` an action was taken in it, and it stands in for the
     observation afterwards too; with `observation` it is the observation after the last action; with `next_obs` the data
-    has that by itself. seated_at_success: an episode that ends in success tells where the tool sits then.
+    has that by itself.
     """
 
     schema_version: Literal[1] = Checked(default=1, alias="schema")
@@ -110,7 +110,6 @@ class Mapping(StrictModel):
     success: Success | None = None
     success_at_end: bool = False
     last_frame: Literal["repeat", "observation", "next_obs"] = "repeat"
-    seated_at_success: bool = True
 
     @model_validator(mode="after")
     def _fits_together(self) -> Mapping:
