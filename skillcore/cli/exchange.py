@@ -122,7 +122,8 @@ def import_episodes(
         summary = bring_in(source, out, mapping, progress=progress)
     typer.echo(f"imported: {summary.kept} of {summary.episodes} episodes of {summary.form}, {summary.steps} steps")
     if summary.kept:
-        typer.echo(f"success:  {summary.succeeded} of them")
+        unknown = f", and {summary.kept - summary.judged} are not known" if summary.judged < summary.kept else ""
+        typer.echo(f"success:  {summary.succeeded} of them{unknown}" if summary.judged else "success:  not known")
         for words in summary.filled:
             typer.echo(f"note:     {words}")
     if summary.refused:

@@ -37,20 +37,21 @@ SAME_PLACE_M = 0.002
 
 _NAME = re.compile(r"(?P<id>[0-9]{6,18}-[0-9a-f]{8})\.(?P<number>[0-9]{4,9})\.json")
 
-Origin = Literal["correction", "label", "outcome"]
-"""Who says how an episode ended: a person afterwards, the label of its last frame, or how it ended by its reward."""
+Origin = Literal["correction", "label", "outcome", "nobody"]
+"""Who says how an episode ended: a person afterwards, the label of its last frame, or how it ended by its reward. Of an
+imported one nobody may."""
 
 
 class Correction(BaseModel):
-    """One correction. number: counts those of an episode, from 1. success: what the person said. was: what held before,
-    and was_by who said so. who: a person's name. when: ISO 8601, with the zone. why: in the person's words."""
+    """One correction. number: counts those of an episode, from 1. success: what the person said. was: what held before, None
+    where nobody knew, and was_by who said so. who: a person's name. when: ISO 8601, with the zone. why: in the person's words."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     format: Literal[1] = 1
     number: Annotated[int, Field(ge=1)]
     success: bool
-    was: bool
+    was: bool | None
     was_by: Origin
     who: Annotated[str, Field(min_length=1, max_length=MAX_WHO)]
     when: Annotated[str, Field(max_length=40)]
@@ -63,18 +64,21 @@ Corrections = Mapping[str, tuple[Correction, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """How an episode ended, as far as anybody says."""
+    """How an episode ended, as far as anybody says; None where nobody does."""
 
-    success: bool
+    success: bool | None
     by: Origin
 
 
 def said_of(row: EpisodeRow) -> Said:
-    """How an episode ended: by a person if one said so, else by its label, else by its outcome."""
+    """How an episode ended: by a person if one said so, else by its label, else by its outcome; that of an imported
+    one says nothing."""
     if row.corrected >= 0:
         return Said(row.corrected == 1, "correction")
     if row.success >= 0:
         return Said(row.success == 1, "label")
+    if row.source == "import":
+        return Said(None, "nobody")
     return Said(row.outcome == "success", "outcome")
 
 

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from skillcore.episodes import EpisodeStore
+from skillcore.episodes.labels import said_of
 from skillcore.errors import EpisodeError, InputError, SkillcoreError, StorageError
 from skillcore.exchange.mapping import Mapping as FieldMapping
 from skillcore.exchange.mapping import check_against, load_mapping
@@ -48,13 +49,15 @@ class Refused:
 
 @dataclass(slots=True)
 class Summary:
-    """What came of an import. filled: what the data did not say, in words."""
+    """What came of an import. judged: of how many of those kept anybody says whether they succeeded. filled: what the
+    data did not say, in words."""
 
     form: str
     episodes: int
     kept: int = 0
     steps: int = 0
     succeeded: int = 0
+    judged: int = 0
     refused: list[Refused] = field(default_factory=list)
     filled: list[str] = field(default_factory=list)
 
@@ -135,7 +138,8 @@ def _count(folder: Path, summary: Summary, *, repair: bool) -> None:
             store.repair()
         rows = store.rows()
     summary.kept, summary.steps = len(rows), sum(row.steps for row in rows)
-    summary.succeeded = sum(row.outcome == "success" for row in rows)
+    known = [said.success for row in rows if (said := said_of(row)).success is not None]
+    summary.succeeded, summary.judged = sum(known), len(known)
 
 
 def _check(source: Path, found: Description, mapping: FieldMapping | None, document: Any) -> None:

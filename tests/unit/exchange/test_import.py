@@ -189,6 +189,27 @@ def test_robomimic_is_taken_in(
     assert int(episode.images[-1, 0, 0, 0, 1]) == 60
 
 
+def test_success_that_the_data_do_not_say_is_not_known(
+    make_lerobot: MakeDataset, mapping_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mapping_file.write_text(mapping_file.read_text().replace("success: {field: next.success}\n", ""))
+    data, out = make_lerobot(tmp_path / "data"), tmp_path / "out"
+    assert main(["data", "import", str(data), "--out", str(out), "--mapping", str(mapping_file)]) == 0
+    assert "success:  not known\n" in capsys.readouterr().out
+    with EpisodeStore(out, create=False) as store:
+        first = store.rows()[0].id
+    assert main(["data", "stats", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert "success      not known\n" in told
+    assert "known by   nobody 3\n" in told
+    assert main(["data", "relabel", str(out), "--episode", first, "--success", "yes", "--who", "ada"]) == 0
+    assert "(it was not known, nobody says)" in capsys.readouterr().out
+    assert main(["data", "stats", str(out)]) == 0
+    assert "success      100% (1 of 1;" in capsys.readouterr().out
+    assert main(["data", "show", str(out), "--episode", "1", "--png", str(tmp_path / "look.png")]) == 0
+    assert "success: not known, nobody says" in capsys.readouterr().out
+
+
 def test_a_draft_fits_the_data_it_was_made_for(
     make_robomimic: MakeDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
