@@ -51,6 +51,8 @@ def restore(layout: Layout, index: Index, rows: Sequence[EpisodeRow]) -> None:
 @contextlib.contextmanager
 def _moving(layout: Layout, index: Index, ids: list[str]) -> Iterator[None]:
     """In the block the index changes, in one transaction; the files of `ids` follow it, whatever comes of it."""
+    # Another process may have been killed since this one opened the store.
+    settle(layout, index)
     # Made beforehand, so that a full disk stops it before anything has changed.
     make_folder_durably(layout.deleted)
     make_folder_durably(layout.labels)

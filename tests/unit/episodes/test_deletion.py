@@ -95,6 +95,24 @@ def test_a_damaged_deleted_episode_does_not_come_back(store: EpisodeStore) -> No
     assert len(_ids(store)) == 2
 
 
+@pytest.mark.parametrize("what", ["delete", "restore"])
+def test_a_deletion_that_was_killed_is_finished_by_a_store_that_was_open_before(
+    store: EpisodeStore, folder: Path, what: str
+) -> None:
+    first, second, third = _ids(store)
+    store.relabel(first, True, who="ada")
+    store.delete([second])
+    with EpisodeStore(folder) as other, pytest.MonkeyPatch.context() as patch:
+        # As a kill would leave it: the row is gone, the files lie where they were.
+        patch.setattr("skillcore.episodes.deletion.settle", lambda layout, index: None)
+        other.delete([first])
+    store.delete([third]) if what == "delete" else store.restore([second])
+    assert store.verify() == []
+    store.restore()
+    assert _ids(store) == [first, second, third]
+    assert list(store.corrections()) == [first]
+
+
 def test_a_damaged_note_of_what_is_pending_is_told_and_repaired(store: EpisodeStore, folder: Path) -> None:
     before = _ids(store)
     store.close()
