@@ -11,7 +11,9 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -20,7 +22,9 @@ from typing import Any
 
 import filelock
 
-from skillcore.errors import StorageError
+from skillcore.errors import InputError, StorageError
+
+_MAKING_TIMEOUT_S = 5.0
 
 _CAUSES = {
     errno.ENOSPC: ("the disk is full", "free some space, or choose a folder on another disk"),
@@ -178,6 +182,46 @@ def flush_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@contextlib.contextmanager
+def folder_in_making(out: Path, *, size: int = 0) -> Iterator[Path]:
+    """A temporary folder beside the new folder `out`. Where the block ends well, and the folder is still there, it takes
+    that name; else it goes. What a kill leaves behind is removed by the next one that makes the same folder.
+
+    size: bytes that it will take. Raises InputError if `out` exists, StorageError if another process is making it, or
+    if the disk is full or fails.
+    """
+    out = out.absolute()
+    make_folder_durably(out.parent)
+    lock = out.with_name(f".{out.name}.lock")
+    with exclusive(lock, timeout_s=_MAKING_TIMEOUT_S):
+        try:
+            if os.path.lexists(out):
+                raise InputError(f"{out}: is there already", cure="give the name of a new folder")
+            leftover = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{8}}\.tmp")
+            for path in out.parent.iterdir():
+                # The lock is held, so whoever made these has been killed.
+                if leftover.fullmatch(path.name):
+                    shutil.rmtree(path, ignore_errors=True)
+            # A file system rounds sizes up to whole blocks.
+            require_space(out, math.ceil(1.02 * size))
+            place = temporary_beside(out)
+            try:
+                with storage_faults("make the folder", place):
+                    place.mkdir()
+                yield place
+                if place.exists():
+                    flush_folder(place)
+                    with storage_faults("write", out):
+                        place.rename(out)
+            except BaseException:
+                shutil.rmtree(place, ignore_errors=True)
+                raise
+            flush_folder(out.parent)
+        finally:
+            with contextlib.suppress(OSError):
+                lock.unlink()
 
 
 @contextlib.contextmanager

@@ -1,19 +1,13 @@
 """New stores from old ones: several joined into one, or one taken apart. The old ones stay as they are.
 
-A new store is built under a temporary name beside the folder that was asked for, and takes its name when it is
-complete and on the disk. So there is all of it or nothing, whatever ends the process; what a kill leaves behind is
-removed by the next one that builds the same folder.
+There is all of a new store or nothing, whatever ends the process (`skillcore.storage.folder_in_making`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import glob
 import hashlib
-import math
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -26,22 +20,13 @@ from skillcore.episodes.labels import Correction, Corrections, encode_correction
 from skillcore.episodes.layout import Layout, make_id
 from skillcore.episodes.store import EpisodeStore
 from skillcore.errors import EpisodeError, InputError
-from skillcore.storage import (
-    exclusive,
-    flush_folder,
-    make_folder_durably,
-    require_space,
-    storage_faults,
-    temporary_beside,
-    write_many_durably,
-)
+from skillcore.storage import flush_folder, folder_in_making, make_folder_durably, write_many_durably
 
 Progress = Callable[[int, int], None]
 """Called with the number of episodes done and the number of all."""
 
 TRAIN, VALIDATION = "train", "validation"
 _AT_ONCE_BYTES = 32_000_000
-_LOCK_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +70,7 @@ def merge(sources: Sequence[Path], out: Path, progress: Progress = lambda done, 
         raise InputError("none of the stores holds an episode", cure="name stores that do")
     _check_alike([(folder, rows) for folder, rows, _ in found])
     copies, duplicates = _joined(found)
-    with _building(out, sum(copy.row.bytes for copy in copies)) as place:
+    with folder_in_making(out, size=sum(copy.row.bytes for copy in copies)) as place:
         rates: dict[float, Path] = {}
         _write_store(place, copies, progress, rates)
         _check_rates(rates)
@@ -165,7 +150,7 @@ def split(
     if gone:
         raise EpisodeError(f"{source}: there is no episode {gone[0]!r} any more", cure="run the command again")
     total, done = sum(map(len, parts.values())), 0
-    with _building(out, sum(row.bytes for part in parts.values() for row in part)) as place:
+    with folder_in_making(out, size=sum(row.bytes for part in parts.values() for row in part)) as place:
         for name, part in parts.items():
             copies = [Copy(source, recorded[row.id], recorded[row.id], corrections.get(row.id, ())) for row in part]
             before = done
@@ -219,38 +204,6 @@ def folder_name(variant: str) -> str:
 def _content(folder: Path) -> tuple[list[EpisodeRow], Corrections]:
     with EpisodeStore(folder, create=False) as store:
         return sorted(store.recorded_rows(), key=lambda row: (row.sequence, row.id)), store.corrections()
-
-
-@contextlib.contextmanager
-def _building(out: Path, size: int) -> Iterator[Path]:
-    """A temporary folder that becomes `out` when the block ends well, and goes when it does not."""
-    out = out.absolute()
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise InputError(f"{out}: already exists", cure="give the name of a new folder")
-    make_folder_durably(out.parent)
-    lock = out.with_name(f".{out.name}.lock")
-    with exclusive(lock, timeout_s=_LOCK_TIMEOUT_S):
-        try:
-            # The lock is held, so whoever made these has been killed.
-            for leftover in out.parent.glob(f".{glob.escape(out.name)}.*.tmp"):
-                shutil.rmtree(leftover, ignore_errors=True)
-            # A file system rounds sizes up to whole blocks.
-            require_space(out, math.ceil(1.02 * size))
-            place = temporary_beside(out)
-            try:
-                with storage_faults("make the folder", place):
-                    place.mkdir()
-                yield place
-                flush_folder(place)
-                with storage_faults("write", out):
-                    place.rename(out)
-            except BaseException:
-                shutil.rmtree(place, ignore_errors=True)
-                raise
-            flush_folder(out.parent)
-        finally:
-            with contextlib.suppress(OSError):
-                lock.unlink()
 
 
 def _write_store(place: Path, copies: Sequence[Copy], progress: Progress, rates: dict[float, Path]) -> None:

@@ -23,7 +23,7 @@ from skillcore.exchange.mapping import Mapping as FieldMapping
 from skillcore.exchange.mapping import check_against, load_mapping
 from skillcore.exchange.source import Field
 from skillcore.exchange.strangers import shown
-from skillcore.storage import flush_folder, make_folder_durably, storage_faults, temporary_beside
+from skillcore.storage import folder_in_making
 
 Progress = Callable[[int, int], None]
 
@@ -89,19 +89,11 @@ def bring_in(
     episode no store is made. Raises InputError if `out` exists, ConfigError for the mapping, EpisodeError if the
     dataset as a whole cannot be read, StorageError if the disk is full or fails.
     """
-    if out.exists() or out.is_symlink():
-        raise InputError(f"{out}: is there already", cure="name a new folder with --out")
     mapping, document = (None, None) if mapping_file is None else load_mapping(mapping_file)
-    make_folder_durably(out.parent)
-    building = temporary_beside(out)
-    try:
+    with folder_in_making(out) as building:
         summary = _fill(source, building, mapping, document, progress)
-        if summary.kept:
-            with storage_faults("write", out):
-                building.rename(out)
-            flush_folder(out.parent)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+        if not summary.kept:
+            shutil.rmtree(building)
     return summary
 
 
@@ -131,8 +123,6 @@ def _fill(source: Path, store: Path, mapping: FieldMapping | None, document: Any
 
 def _count(folder: Path, summary: Summary, *, repair: bool) -> None:
     """Counts what is kept. repair: first puts right what a process that fell may have left half done."""
-    if not folder.exists():
-        return
     with EpisodeStore(folder) as store:
         if repair:
             store.repair()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +23,7 @@ from skillcore.exchange import lerobot_form as form
 from skillcore.exchange.lerobot_files import DataFiles, write_card, write_episodes, write_tasks
 from skillcore.exchange.statistics import Statistics
 from skillcore.exchange.video_write import VideoWriter, require_codec
-from skillcore.storage import (
-    flush_folder,
-    make_folder_durably,
-    storage_faults,
-    temporary_beside,
-    write_json_durably,
-)
+from skillcore.storage import folder_in_making, storage_faults, write_json_durably
 from skillcore.types import Episode
 
 Pictures = Literal["png", "video"]
@@ -66,18 +59,12 @@ def write_lerobot(
     Raises InputError if `out` exists, nothing was chosen, or the episodes cannot be one dataset; EpisodeError if one is
     damaged; StorageError if the disk is full or fails.
     """
-    if out.exists() or out.is_symlink():
-        raise InputError(f"{out}: is there already", cure="name a new folder with --out")
     if pictures == "video":
         require_codec()
-    survey = _Survey(store, rows, final_frame=final_frame)
-    if pictures == "video":
-        survey.check_filmable()
-    make_folder_durably(out.parent)
-    building = temporary_beside(out)
-    try:
-        with storage_faults("make the folder", building):
-            building.mkdir()
+    with folder_in_making(out) as building:
+        survey = _Survey(store, rows, final_frame=final_frame)
+        if pictures == "video":
+            survey.check_filmable()
         with _Writer(building, survey, pictures, task=task) as writer:
             for done, row in enumerate(survey.rows):
                 progress(done, len(survey.rows))
@@ -85,12 +72,6 @@ def write_lerobot(
             writer.finish()
         progress(len(survey.rows), len(survey.rows))
         _flush(building)
-        with storage_faults("write", out):
-            building.rename(out)
-        flush_folder(out.parent)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
     return dataclasses.replace(writer.written, folder=out)
 
 

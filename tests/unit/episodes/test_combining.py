@@ -103,7 +103,7 @@ def test_a_folder_that_is_there_is_not_touched(tmp_path: Path, make_episode: Mak
     two = _store(tmp_path / "two", [make_episode(1)])
     (tmp_path / "both").mkdir()
     (tmp_path / "both" / "mine.txt").write_text("mine")
-    with pytest.raises(InputError, match="already exists"):
+    with pytest.raises(InputError, match="is there already"):
         merge([one.folder, two.folder], tmp_path / "both")
     with pytest.raises(InputError, match="named twice"):
         merge([one.folder, tmp_path / "two" / ".." / "one"], tmp_path / "new")

@@ -250,6 +250,17 @@ def test_faults_of_a_mapping_say_line_field_and_what_is_near(
     assert not (tmp_path / "out").exists()
 
 
+def test_exports_and_imports_remove_what_a_killed_one_left_and_wait_for_no_other(
+    store: EpisodeStore, tmp_path: Path
+) -> None:
+    for name in (".out.1a2b3c4d.tmp", ".back.1a2b3c4d.tmp", ".out.v2.1a2b3c4d.tmp"):
+        (tmp_path / name).mkdir()
+    write_lerobot(store, store.rows(), tmp_path / "out")
+    bring_in(tmp_path / "out", tmp_path / "back", None)
+    found = sorted(path.name for path in tmp_path.iterdir())
+    assert found == [".out.v2.1a2b3c4d.tmp", "back", "out", "recorded"]
+
+
 def test_strange_data_need_a_mapping(
     make_lerobot: MakeDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
