@@ -186,8 +186,8 @@ def flush_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def folder_in_making(out: Path, *, size: int = 0) -> Iterator[Path]:
-    """A temporary folder beside the new folder `out`. Where the block ends well, and the folder is still there, it takes
-    that name; else it goes. What a kill leaves behind is removed by the next one that makes the same folder.
+    """A temporary folder beside the new folder `out`. Where the block ends well, and the folder is still there, it
+    takes that name; else it goes. What a kill leaves behind is removed by the next one that makes the same folder.
 
     size: bytes that it will take. Raises InputError if `out` exists, StorageError if another process is making it, or
     if the disk is full or fails.

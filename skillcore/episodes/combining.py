@@ -16,7 +16,7 @@ import numpy as np
 
 from skillcore.episodes.format import decode, read_bytes
 from skillcore.episodes.index import EpisodeRow, Index
-from skillcore.episodes.labels import Correction, Corrections, encode_correction, label_file
+from skillcore.episodes.labels import Correction, Corrections, numbered, write_corrections
 from skillcore.episodes.layout import Layout, make_id
 from skillcore.episodes.store import EpisodeStore
 from skillcore.errors import EpisodeError, InputError
@@ -104,7 +104,7 @@ def _both(one: Sequence[Correction], other: Sequence[Correction]) -> tuple[Corre
     """The corrections of one episode in two stores, by their time, numbered anew."""
     every = {(each.when, each.who, each.success, each.why): each for each in (*one, *other)}
     ordered = [every[key] for key in sorted(every)]
-    return tuple(each.model_copy(update={"number": number}) for number, each in enumerate(ordered, 1))
+    return numbered(ordered)
 
 
 def _check_alike(found: Sequence[tuple[Path, list[EpisodeRow]]]) -> None:
@@ -232,14 +232,7 @@ def _write_store(place: Path, copies: Sequence[Copy], progress: Progress, rates:
             write()
     write()
     progress(len(copies), len(copies))
-    labels = {
-        label_file(layout, copy.new.id, correction.number): encode_correction(correction)
-        for copy in copies
-        for correction in copy.corrections
-    }
-    if labels:
-        make_folder_durably(layout.labels)
-        write_many_durably(labels)
+    write_corrections(layout, {copy.new.id: copy.corrections for copy in copies})
     Index.create(layout.index, [copy.new for copy in copies])
     for folder in (layout.episodes, place):
         flush_folder(folder)

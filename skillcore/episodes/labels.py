@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from skillcore.episodes.index import EpisodeRow
 from skillcore.episodes.layout import Layout
 from skillcore.errors import EpisodeError, InputError
-from skillcore.storage import make_folder_durably, storage_error, write_durably
+from skillcore.storage import make_folder_durably, storage_error, write_durably, write_many_durably
 from skillcore.types import Episode
 
 MAX_BYTES = 64_000
@@ -43,8 +43,9 @@ imported one nobody may."""
 
 
 class Correction(BaseModel):
-    """One correction. number: counts those of an episode, from 1. success: what the person said. was: what held before, None
-    where nobody knew, and was_by who said so. who: a person's name. when: ISO 8601, with the zone. why: in the person's words."""
+    """One correction. number: counts those of an episode, from 1. success: what the person said. was: what held before,
+    None where nobody knew, and was_by who said so. who: a person's name. when: ISO 8601, with the zone. why: in the
+    person's words."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -185,6 +186,23 @@ def label_file(layout: Layout, episode_id: str, number: int) -> Path:
 def encode_correction(correction: Correction) -> bytes:
     """The content of its file."""
     return (json.dumps(correction.model_dump(), indent=2) + "\n").encode()
+
+
+def numbered(corrections: Sequence[Correction]) -> tuple[Correction, ...]:
+    """The same, numbered anew in their order."""
+    return tuple(one.model_copy(update={"number": number}) for number, one in enumerate(corrections, 1))
+
+
+def write_corrections(layout: Layout, corrections: Mapping[str, Sequence[Correction]]) -> None:
+    """Writes corrections of episodes that have none yet, by their ids. Raises StorageError."""
+    files = {
+        label_file(layout, episode_id, one.number): encode_correction(one)
+        for episode_id, own in corrections.items()
+        for one in numbered(own)
+    }
+    if files:
+        make_folder_durably(layout.labels)
+        write_many_durably(files)
 
 
 def write_correction(layout: Layout, row: EpisodeRow, success: bool, *, who: str, why: str) -> Correction:

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
@@ -26,6 +26,7 @@ from skillcore.episodes.labels import (
     corrected_row,
     read_corrections,
     write_correction,
+    write_corrections,
 )
 from skillcore.episodes.layout import Layout, make_id
 from skillcore.errors import EpisodeError, suggest
@@ -123,12 +124,17 @@ class EpisodeStore:
 
     # --- writing --------------------------------------------------------------------------------------------
 
-    def append(self, episode: Episode) -> EpisodeRow:
-        """Saves an episode. Once this returns, the episode survives a kill and a power cut.
+    def append(self, episode: Episode, corrections: Sequence[Correction] = ()) -> EpisodeRow:
+        """Saves an episode. Once this returns, the episode survives a kill and a power cut. corrections: what people
+        said of it in another store; they are numbered anew.
 
         Raises EpisodeError for an episode that is not well formed, StorageError if the disk is full or fails.
         """
-        return self.append_many([episode])[0]
+        row = self.append_many([episode])[0]
+        if corrections:
+            with self._layout.locked():
+                write_corrections(self._layout, {row.id: corrections})
+        return row
 
     def append_many(self, episodes: Iterable[Episode]) -> list[EpisodeRow]:
         """As `append` for many at once, with fewer flushes: all of them are saved, or none is."""
@@ -235,9 +241,9 @@ class EpisodeStore:
         with self._open_index() as index:
             return index.count()
 
-    def read(self, episode_id: str, *, images: bool = True) -> Episode:
+    def read(self, episode_id: str, *, images: bool = True, as_recorded: bool = False) -> Episode:
         """The episode with its newest label, after its file was compared with the SHA-256 in the index. images: as
-        for `decode`.
+        for `decode`. as_recorded: without what people said afterwards.
 
         Raises EpisodeError that names the file if it is unknown, missing or changed; StorageError if the disk
         fails.
@@ -255,7 +261,7 @@ class EpisodeStore:
                 cure=f"put back a copy of the file, or take it out of use: {self._layout.repair_command}",
             )
         episode = decode(data, name=str(path), images=images)
-        return episode if row.corrected < 0 else corrected_episode(episode, row.corrected == 1)
+        return episode if as_recorded or row.corrected < 0 else corrected_episode(episode, row.corrected == 1)
 
     def dataset_hash(self, **filters: Unpack[Filters]) -> str:
         """A hash of all episodes that fit: the same for the same files and labels, in whatever order they lie."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping as Named
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from skillcore.episodes.checks import faults_of, info_from_json
+from skillcore.episodes.labels import Correction
 from skillcore.errors import EpisodeError, suggest
 from skillcore.exchange import lerobot_form as form
 from skillcore.exchange.mapping import ActionFields, Mapping, Motion, Numbers, Orientation, PoseFields
@@ -266,8 +269,8 @@ def wanted_of_ours(fields: Named[str, Field]) -> Wanted:
     return Wanted(frozenset(numbers | (optional & fields.keys())), tuple(views), Fit("keep"), frozenset(optional))
 
 
-def restore(raw: RawEpisode, ours: Named[str, Any]) -> Episode:
-    """The episode that `skill data export` wrote, as it was. Raises EpisodeError."""
+def restore(raw: RawEpisode, ours: Named[str, Any]) -> tuple[Episode, Sequence[Correction]]:
+    """The episode that `skill data export` wrote, as it was, and what people said of it. Raises EpisodeError."""
     infos = ours.get("episodes")
     if ours.get("format") != form.OURS_FORMAT or not isinstance(infos, list) or not 0 <= raw.index < len(infos):
         raise EpisodeError(f"{form.OURS} says nothing of it", cure="give a mapping with --mapping")
@@ -287,9 +290,16 @@ def restore(raw: RawEpisode, ours: Named[str, Any]) -> Episode:
             raise EpisodeError(f"{name} holds values other than 1, 0 and -1")
         return values.astype(np.int8)
 
+    success, reward = labels(form.SUCCESS), float32(form.REWARD, steps)[:, 0]
+    corrected = _corrected(raw, ours)
+    if corrected is not None:
+        if not set(corrected.success) <= {-1, 0, 1}:
+            raise EpisodeError(f"{form.OURS}: its labels are other than 1, 0 and -1")
+        success = np.array(corrected.success, np.int8)
+        reward = _float32("the reward", np.array(corrected.reward, np.float64))
     unknown = np.full((steps + 1, 6), np.nan, np.float32)
     state = float32(form.STATE, steps + 1)
-    return _sound(
+    episode = _sound(
         Episode(
             info=info,
             images=images,
@@ -297,10 +307,22 @@ def restore(raw: RawEpisode, ours: Named[str, Any]) -> Episode:
             wrench=np.ascontiguousarray(state[:, 6:]),
             action=float32(form.ACTION, steps),
             executed=float32(form.EXECUTED, steps),
-            reward=float32(form.REWARD, steps)[:, 0],
+            reward=reward,
             score=float32(form.SCORE, steps + 1)[:, 0] if form.SCORE in numbers else unknown[:, 0],
-            success=labels(form.SUCCESS),
+            success=success,
             truth=labels(form.TRUTH),
             seated_from_tcp=float32(form.SEATED, steps + 1) if form.SEATED in numbers else unknown,
         )
     )
+    return episode, () if corrected is None else corrected.corrections
+
+
+def _corrected(raw: RawEpisode, ours: Named[str, Any]) -> form.Corrected | None:
+    every = ours.get("corrected", {})
+    found = every.get(str(raw.index)) if isinstance(every, dict) else every
+    if found is None:
+        return None
+    try:
+        return form.Corrected.model_validate(found)
+    except ValidationError as error:
+        raise EpisodeError(f"{form.OURS}: what people corrected is damaged: {error.errors()[0]['msg']}") from error

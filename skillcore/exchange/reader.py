@@ -109,11 +109,11 @@ def _read_all(source: Any, asked: dict[str, Any], answers: IO[str]) -> None:
             try:
                 raw = source.read(number, wanted)
                 if mapping is None:
-                    episode = restore(raw, source.ours)
+                    episode, corrections = restore(raw, source.ours)
                 else:
                     rate = source.rate_hz
-                    episode = convert(raw, mapping, rate_hz=rate, origin=asked["origin"])
-                store.append(episode)
+                    episode, corrections = convert(raw, mapping, rate_hz=rate, origin=asked["origin"]), ()
+                store.append(episode, corrections)
             except EpisodeError as error:
                 _say(answers, refused=number, what=error.what, cure=error.cure)
             except MemoryError:

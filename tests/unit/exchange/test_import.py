@@ -33,6 +33,55 @@ def test_what_was_exported_comes_back_as_it_was(store: EpisodeStore, tmp_path: P
         assert back.verify() == []
 
 
+@pytest.mark.parametrize("final_frame", [True, False])
+def test_corrections_come_back_and_what_they_corrected(store: EpisodeStore, tmp_path: Path, final_frame: bool) -> None:
+    first, second, *_ = (row.id for row in store.rows())
+    store.relabel(first, True, who="ada", why="seen")
+    store.relabel(first, False, who="bob")
+    store.relabel(second, True, who="ada")
+    written = store.read(second)
+    write_lerobot(store, store.rows(), tmp_path / "out", final_frame=final_frame)
+    rows = pq.read_table(tmp_path / "out" / "data" / "chunk-000" / "file-000.parquet").to_pylist()
+    # Others get what holds now.
+    assert [row["success"] for row in rows if row["episode_index"] == 1] == written.success.tolist()[: 3 + final_frame]
+    bring_in(tmp_path / "out", tmp_path / "back", None)
+    with EpisodeStore(tmp_path / "back", create=False) as back:
+        assert list(back.corrections().values()) == list(store.corrections().values())
+        for row, again in zip(store.rows(), back.rows(), strict=True):
+            if final_frame:
+                assert row == again
+            if row.corrected >= 0:
+                for as_recorded in (True, False):
+                    before, after = (
+                        of.read(one.id, as_recorded=as_recorded) for of, one in ((store, row), (back, again))
+                    )
+                    np.testing.assert_array_equal(after.success[: row.steps], before.success[: row.steps])
+                    np.testing.assert_array_equal(after.reward, before.reward)
+        assert back.verify() == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"success": [7] * 3}, "labels are other than 1, 0 and -1"),
+        ({"success": [1]}, "success is int8 (1,), not int8 (3,)"),
+        ({"reward": [1e300] * 2}, "the reward reaches 1e+300"),
+        ({"reward": [float("nan")] * 2}, "reward holds values that are not finite"),
+        ({"corrections": []}, "is damaged: List should have at least 1 item"),
+    ],
+)
+def test_what_was_corrected_is_checked(store: EpisodeStore, tmp_path: Path, wrong: dict[str, Any], told: str) -> None:
+    store.relabel(store.rows()[0].id, True, who="ada")
+    write_lerobot(store, store.rows(), tmp_path / "out")
+    path = tmp_path / "out" / "meta" / "skillcore.json"
+    ours = json.loads(path.read_text())
+    ours["corrected"]["0"] |= wrong
+    path.write_text(json.dumps(ours))
+    (refused,) = bring_in(tmp_path / "out", tmp_path / "back", None).refused
+    assert refused.name == "episode 0"
+    assert told in refused.what
+
+
 def test_what_was_exported_as_video_comes_back_but_for_its_pixels(
     make_episode: Callable[..., Episode], tmp_path: Path
 ) -> None:
