@@ -175,6 +175,19 @@ def test_what_does_not_fit_is_told(
     assert not (tmp_path / "bundle").exists()
 
 
+def test_stores_that_hold_the_same_episodes_are_refused(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = made_store(tmp_path / "one", "sfsf"), made_store(tmp_path / "two", "sfff")
+    assert pretrain(recipe, "--data", str(one), "--data", str(one)) == 2
+    assert "name each store once" in capsys.readouterr().err
+    assert pretrain(recipe, "--data", str(one), "--data", str(two)) == 2
+    told = capsys.readouterr().err
+    assert f"3 of the episodes in {two} are in {one} too" in told
+    assert f"skill data merge {one} {two} --out NEW" in told
+    assert not (tmp_path / "bundle").exists()
+
+
 def test_a_reward_model_is_taken_over_with_data_only(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert pretrain(recipe, "--reward-from", "somewhere") == 2
     assert "--reward-from goes with --data only" in capsys.readouterr().err
