@@ -29,7 +29,7 @@ FAR = 1e6
 def wanted_of(mapping: Mapping) -> Wanted:
     """Which fields a mapping needs."""
     numbers = frozenset(name for _, name, _ in mapping.places())
-    return Wanted(numbers, mapping.images.views, mapping.fit)
+    return Wanted(numbers, mapping.images.views, mapping.fit, after=mapping.last_frame == "next_obs")
 
 
 def convert(raw: RawEpisode, mapping: Mapping, *, rate_hz: float | None, origin: str) -> Episode:

@@ -46,12 +46,14 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which fields to read. views: those of images, in this order. may_be_nan: fields whose NaN says "not known"."""
+    """Which fields to read. views: those of images, in this order. may_be_nan: fields whose NaN says "not known".
+    after: also what was observed after the last step."""
 
     numbers: frozenset[str]
     views: tuple[str, ...]
     fit: Fit
     may_be_nan: frozenset[str] = frozenset()
+    after: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -60,7 +62,7 @@ class RawEpisode:
 
     index: its number as the dataset counts. numbers: by field, (frames, width) float64, all finite. images: (frames,
     views, H, W, 3) uint8 RGB. after: the observation after the last step, numbers (width,) and images (views, H, W, 3),
-    where the data has it.
+    where it was wanted, and the data has it.
     """
 
     name: str
@@ -69,11 +71,6 @@ class RawEpisode:
     numbers: dict[str, NDArray[np.float64]]
     images: Image
     after: tuple[dict[str, NDArray[np.float64]], Image] | None = None
-    note: str = ""
-
-    @property
-    def frames(self) -> int:
-        return len(self.images)
 
 
 class Source(ABC):
