@@ -65,10 +65,16 @@ def storage_error(action: str, path: Path, error: OSError) -> StorageError:
     return StorageError(f"cannot {action} {path}: {cause} ({free_space(path)})", cure=cure)
 
 
+def there(path: Path) -> bool:
+    """Whether there is anything at a path. Raises StorageError where that cannot be told, as without permission."""
+    with storage_faults("look for", path):
+        return path.exists()
+
+
 def require_space(path: Path, size: int) -> None:
     """Raises StorageError at once where writing `size` bytes would fail after a while."""
     for folder in path.parents:
-        if folder.exists():
+        if there(folder):
             if shutil.disk_usage(folder).free < size:
                 what = f"cannot write {path}: it needs {in_bytes(size)} ({free_space(path)})"
                 raise StorageError(what, cure=_CAUSES[errno.ENOSPC][1])
@@ -165,7 +171,7 @@ def is_temporary(path: Path) -> bool:
 
 def make_folder_durably(folder: Path) -> None:
     """Makes a folder and its missing ancestors, so that they survive a power cut. Raises StorageError."""
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    missing = [place for place in (folder, *folder.parents) if not there(place)]
     with storage_faults("make the folder", folder):
         folder.mkdir(parents=True, exist_ok=True)
     for place in reversed(missing):
@@ -197,7 +203,7 @@ def folder_in_making(out: Path, *, size: int = 0) -> Iterator[Path]:
     lock = out.with_name(f".{out.name}.lock")
     with exclusive(lock, timeout_s=_MAKING_TIMEOUT_S):
         try:
-            if os.path.lexists(out):
+            if there(out) or out.is_symlink():
                 raise InputError(f"{out}: is there already", cure="give the name of a new folder")
             leftover = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{8}}\.tmp")
             for path in out.parent.iterdir():

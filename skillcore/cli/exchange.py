@@ -156,9 +156,9 @@ def _write_draft(source: Path, place: Path) -> None:
     from skillcore.errors import InputError
     from skillcore.exchange.bring_in import describe
     from skillcore.exchange.draft import draft_of
-    from skillcore.storage import write_durably
+    from skillcore.storage import there, write_durably
 
-    if place.exists():
+    if there(place):
         raise InputError(f"{place}: is there already", cure="name a new file with --draft")
     found = describe(source)
     write_durably(place, draft_of(found).encode())

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from skillcore.storage import exclusive
+from skillcore.storage import exclusive, there
 
 SUFFIX = ".parquet"
 
@@ -94,7 +94,7 @@ class Layout:
 
     def exists(self) -> bool:
         """Whether there is a store in this folder, sound or not."""
-        return self.index.exists() or bool(self.files())
+        return there(self.index) or bool(self.files())
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -71,8 +71,9 @@ def _serve(questions: IO[str], answers: IO[str]) -> None:
 def open_source(path: Path) -> Any:
     """The dataset at a path, by what lies there. Raises EpisodeError, InputError for a package that is missing."""
     from skillcore.errors import EpisodeError
+    from skillcore.storage import there
 
-    if path.is_dir():
+    if there(path) and path.is_dir():
         from skillcore.exchange.lerobot_read import LeRobotSource
 
         return LeRobotSource(path)

@@ -19,6 +19,7 @@ from skillcore.learning.recorded import HeldOut, completed_labels, doubts, held_
 from skillcore.learning.seeds import seed_for
 from skillcore.plugins import Registry
 from skillcore.skill import Skill
+from skillcore.storage import there
 
 RATE_TOLERANCE = 0.01
 
@@ -46,7 +47,7 @@ def pretrain_recorded(
     trained and why, for data that does not fit, or a folder that exists; EpisodeError, StorageError for the data;
     UnknownNameError and ConfigError for the recipe.
     """
-    if place.exists():
+    if there(place):
         raise InputError(f"{place}: already exists", cure="give the name of a new folder")
     if kept is not None and kept_reward is not None:
         raise InputError(

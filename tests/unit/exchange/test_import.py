@@ -310,6 +310,36 @@ def test_exports_and_imports_remove_what_a_killed_one_left_and_wait_for_no_other
     assert found == [".out.v2.1a2b3c4d.tmp", "back", "out", "recorded"]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "import LONG --out out",
+        "import recorded --out LONG",
+        "import recorded --draft LONG",
+        "export recorded --out LONG",
+        "export LONG --out out",
+        "list LONG",
+        "merge recorded LONG --out out",
+        "split recorded --by-connector --out LONG",
+    ],
+)
+def test_a_name_that_no_disk_takes_is_told(
+    store: EpisodeStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert store.folder == tmp_path / "recorded"
+    main(["data", *command.replace("LONG", 300 * "x").split()])
+    told = capsys.readouterr().err
+    assert "File name too long" in told
+    assert "Traceback" not in told
+    assert "bug" not in told
+    assert [path.name for path in tmp_path.iterdir()] == ["recorded"]
+
+
 def test_strange_data_need_a_mapping(
     make_lerobot: MakeDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
