@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,10 +102,18 @@ def _joined(found: Sequence[tuple[Path, list[EpisodeRow], Corrections]]) -> tupl
 
 
 def _both(one: Sequence[Correction], other: Sequence[Correction]) -> tuple[Correction, ...]:
-    """The corrections of one episode in two stores, by their time, numbered anew."""
-    every = {(each.when, each.who, each.success, each.why): each for each in (*one, *other)}
-    ordered = [every[key] for key in sorted(every)]
-    return numbered(ordered)
+    """The corrections of one episode in two stores, by their time, numbered anew. Those of one store, which may have
+    been made in one second, or with a clock that went back, stay in their order."""
+    found: dict[tuple[object, ...], tuple[str, int, Correction]] = {}
+    for own in (one, other):
+        latest, said = "", Counter[tuple[object, ...]]()
+        for each in own:
+            latest = max(latest, each.when)
+            content = (each.when, each.who, each.success, each.why)
+            said[content] += 1
+            known = found.get((*content, said[content]), ("", 0, each))
+            found[(*content, said[content])] = (*max(known[:2], (latest, each.number)), each)
+    return numbered([each for *_, each in sorted(found.values(), key=lambda place: place[:2])])
 
 
 def _check_alike(found: Sequence[tuple[Path, list[EpisodeRow]]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,6 +66,29 @@ def test_what_several_stores_hold_is_kept_once_with_the_corrections_of_all(tmp_p
         assert [one.number for one in kept] == [1, 2]
         assert sorted(one.who for one in kept) == ["ada", "bob"]
         assert both.verify() == []
+
+
+@pytest.mark.parametrize("times", [(5, 5, 5), (5, 3, 4)], ids=["in one second", "by a clock that went back"])
+def test_the_newest_correction_of_a_store_stays_the_newest(
+    tmp_path: Path, make_episode: Make, times: tuple[int, ...]
+) -> None:
+    one = _store(tmp_path / "one", [make_episode(0)])
+    split(one.folder, tmp_path / "parts", {"a": one.rows()})
+    name = one.rows()[0].id
+    for who, second in zip(("zoe", "ada", "zoe"), times, strict=True):
+        number = one.relabel(name, who == "zoe", who=who).number
+        path = one.folder / "labels" / f"{name}.{number:04d}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"when": f"2026-01-02T03:04:0{second}+00:00"}))
+    before = [each.who for each in one.corrections(name)[name]]
+    for folders in ([one.folder, tmp_path / "parts" / "a"], [tmp_path / "parts" / "a", one.folder]):
+        out = tmp_path / f"both {folders[0].name}"
+        merge(folders, out)
+        with EpisodeStore(out, create=False) as both:
+            assert [each.who for each in both.corrections()[name]] == before
+    # What both hold is kept once.
+    merge([out, one.folder], tmp_path / "again")
+    with EpisodeStore(tmp_path / "again", create=False) as both:
+        assert [each.who for each in both.corrections()[name]] == before
 
 
 @pytest.mark.parametrize(
