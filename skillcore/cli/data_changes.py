@@ -114,15 +114,15 @@ def delete_command(
 def restore_command(folder: Folder, episode: Episodes = None) -> None:
     """Bring deleted episodes of DIR back: those named, or all. All of them come back or none does."""
     from skillcore.episodes import EpisodeStore
-    from skillcore.episodes.deletion import deleted_rows
+    from skillcore.episodes.deletion import deleted_ids
     from skillcore.episodes.layout import Layout
-    from skillcore.episodes.naming import episode_named
+    from skillcore.episodes.naming import id_named
 
     with EpisodeStore(folder, create=False) as store:
-        there = deleted_rows(Layout(folder))
+        there = deleted_ids(Layout(folder))
         if not there:
             raise InputError(f"{folder}: no deleted episode lies there", cure="nothing needs to be brought back")
-        wanted = [episode_named(there, name, where=folder / "deleted").id for name in episode or ()]
+        wanted = [id_named(there, name, where=folder / "deleted") for name in episode or ()]
         back = store.restore(wanted or None)
     typer.echo(f"brought back {_count(back)}: {', '.join(row.id for row in back[:SHOWN])}")
     typer.echo(f"next:   skill data list {shlex.quote(str(folder))}")

@@ -184,13 +184,13 @@ class EpisodeStore:
         Raises EpisodeError for one that is not in `deleted/`, or damaged; StorageError if the disk is full or fails.
         """
         with self._mutex, self._layout.locked():
-            there = {row.id: row for row in deletion.deleted_rows(self._layout)}
-            wanted = list(there) if episode_ids is None else list(dict.fromkeys(episode_ids))
+            there = deletion.deleted_ids(self._layout)
+            wanted = there if episode_ids is None else list(dict.fromkeys(episode_ids))
             unknown = [name for name in wanted if name not in there]
             if unknown:
                 what = f"{self._layout.deleted}: there is no episode {unknown[0]!r}"
-                raise EpisodeError(what, cure=suggest(unknown[0], [*there]))
-            rows = [there[name] for name in wanted]
+                raise EpisodeError(what, cure=suggest(unknown[0], there))
+            rows = [deletion.deleted_row(self._layout, name) for name in wanted]
             if rows:
                 with self._open_index() as index:
                     deletion.restore(self._layout, index, rows)
