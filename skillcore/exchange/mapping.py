@@ -16,6 +16,7 @@ from skillcore.config import ANGLE, FREQUENCY, LENGTH, Document, StrictModel, va
 from skillcore.errors import ConfigError, Fault, suggest
 from skillcore.exchange.pictures import MAX_SIDE_PX, Fit, Manner
 from skillcore.exchange.source import MAX_WIDTH, Field
+from skillcore.exchange.strangers import shown
 from skillcore.yamlfile import Place, read_yaml
 
 Column = Annotated[int, Checked(ge=0, lt=MAX_WIDTH)]
@@ -174,7 +175,7 @@ def _view_faults(mapping: Mapping, document: Document, fields: Named[str, Field]
     for number, name in enumerate(mapping.images.views):
         if name not in pictures:
             kind = "is no image" if name in fields else "is no field of the data"
-            cure = suggest(name, pictures) if pictures else "the data have no images"
+            cure = suggest(name, [shown(one) for one in pictures]) if pictures else "the data have no images"
             faults.append(document.fault(("images", "views", number), f"{name!r} {kind}", cure))
     return faults
 
@@ -183,7 +184,8 @@ def _faults(document: Document, fields: Named[str, Field], place: Place, name: s
     numbers = [known for known, field in fields.items() if field.kind == "numbers"]
     if name not in numbers:
         kind = "does not hold plain numbers" if name in fields else "is no field of the data"
-        return [document.fault((*place, "field"), f"{name!r} {kind}", suggest(name, numbers))]
+        cure = suggest(name, [shown(one) for one in numbers])
+        return [document.fault((*place, "field"), f"{name!r} {kind}", cure)]
     has = fields[name].width
     columns = document.at((*place, "columns"))
     if columns is None:
