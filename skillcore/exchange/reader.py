@@ -108,7 +108,7 @@ def _read_all(source: Any, asked: dict[str, Any], answers: IO[str]) -> None:
         for number in range(asked["first"], len(source.names)):
             _say(answers, begun=number)
             try:
-                raw = source.read(number, wanted)
+                raw = _read(source, number, wanted)
                 if mapping is None:
                     episode, corrections = restore(raw, source.ours)
                 else:
@@ -122,6 +122,16 @@ def _read_all(source: Any, asked: dict[str, Any], answers: IO[str]) -> None:
             else:
                 _say(answers, kept=number)
     _say(answers, ended=True)
+
+
+def _read(source: Any, number: int, wanted: Any) -> Any:
+    """One episode. A file that cannot be read costs no other episode: only what cannot be written ends an import."""
+    from skillcore.errors import EpisodeError, StorageError
+
+    try:
+        return source.read(number, wanted)
+    except StorageError as error:
+        raise EpisodeError(error.what, cure=error.cure) from error
 
 
 if __name__ == "__main__":

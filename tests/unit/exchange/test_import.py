@@ -151,6 +151,28 @@ def test_a_fall_of_the_reading_process_costs_one_episode(
         assert store.verify() == []
 
 
+UNREADABLE = """
+from skillcore.errors import StorageError
+reads = lerobot_read.LeRobotSource.read
+def read(self, number, wanted):
+    if number == 1:
+        raise StorageError("cannot read episode_000001.parquet: permission is denied", cure="change the permissions")
+    return reads(self, number, wanted)
+lerobot_read.LeRobotSource.read = read
+"""
+
+
+def test_a_file_that_cannot_be_read_costs_one_episode(
+    make_lerobot: MakeDataset, mapping_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bringing, "READER", reader_that(UNREADABLE))
+    summary = bring_in(make_lerobot(tmp_path / "data"), tmp_path / "out", mapping_file)
+    assert summary.kept == 2
+    assert [(one.name, one.what, one.cure) for one in summary.refused] == [
+        ("episode 1", "cannot read episode_000001.parquet: permission is denied", "change the permissions")
+    ]
+
+
 ENDS_EARLY = """
 import os
 says = reader._say
@@ -338,6 +360,22 @@ def test_a_name_that_no_disk_takes_is_told(
     assert "Traceback" not in told
     assert "bug" not in told
     assert [path.name for path in tmp_path.iterdir()] == ["recorded"]
+
+
+def test_names_of_fields_do_not_steer_the_terminal(
+    make_lerobot: MakeDataset, mapping_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_lerobot(tmp_path / "data")
+    path = data / "meta" / "info.json"
+    info = json.loads(path.read_text())
+    for name in ("observation.image", "observation.state"):
+        info["features"][f"{name}s\x1b]0;mine\x07"] = info["features"].pop(name)
+    path.write_text(json.dumps(info))
+    assert main(["data", "import", str(data), "--out", str(tmp_path / "out"), "--mapping", str(mapping_file)]) == 2
+    told = capsys.readouterr().err
+    assert "did you mean observation.images?]0;mine?" in told
+    assert "did you mean observation.states?]0;mine?" in told
+    assert "\x1b" not in told
 
 
 def test_strange_data_need_a_mapping(
