@@ -26,6 +26,8 @@ from skillcore.storage import flush_folder, folder_in_making, make_folder_durabl
 Progress = Callable[[int, int], None]
 """Called with the number of episodes done and the number of all."""
 
+MOST_LETTERS = 200
+"""Of a folder's name; a disk takes 255 bytes, and some room is left for what is built beside it."""
 TRAIN, VALIDATION = "train", "validation"
 _AT_ONCE_BYTES = 32_000_000
 
@@ -193,18 +195,20 @@ def by_share(rows: Sequence[EpisodeRow], share: float, seed: int) -> dict[str, l
 
 def by_variant(rows: Sequence[EpisodeRow]) -> dict[str, list[EpisodeRow]]:
     """The episodes of each variant, by the name of its folder. Raises InputError if there is only one."""
-    parts: dict[str, list[EpisodeRow]] = {}
+    variants: dict[str, list[EpisodeRow]] = {}
     for row in rows:
-        parts.setdefault(folder_name(row.variant), []).append(row)
-    if len(parts) < 2:
+        variants.setdefault(row.variant, []).append(row)
+    if len(variants) < 2:
         raise InputError("all episodes are of one connector", cure="split them with --share instead")
-    return dict(sorted(parts.items()))
+    return dict(sorted((folder_name(variant), own) for variant, own in variants.items()))
 
 
 def folder_name(variant: str) -> str:
-    """A folder's name for a variant, whatever letters that has."""
-    name = quote(variant, safe=" +,@()")[:200]
-    return name if name.strip(" .") else f"%{name}" if name else "unnamed"
+    """A folder's name for a variant, whatever letters that has; another for each."""
+    name = quote(variant, safe=" +,@()")
+    if len(name) > MOST_LETTERS:
+        name = f"{name[:MOST_LETTERS]}-{hashlib.sha256(variant.encode()).hexdigest()[:12]}"
+    return name if name.strip(" .") else f"%{name}" if name else "%unnamed"
 
 
 # --- building -------------------------------------------------------------------------------------------------------

@@ -193,6 +193,14 @@ def test_another_seed_draws_others() -> None:
     assert len(drawn) > 1
 
 
+def test_variants_of_long_names_stay_apart() -> None:
+    names = ["a" * 250 + "1", "a" * 250 + "2", "b"]
+    parts = by_variant(_rows(names))
+    assert sorted({row.variant for row in own}.pop() for own in parts.values()) == names
+    assert len(by_variant(_rows(names[:2]))) == 2
+    assert len(by_variant(_rows(["", "unnamed"]))) == 2
+
+
 def test_one_variant_cannot_be_split_by_variant() -> None:
     with pytest.raises(InputError, match="all episodes are of one connector"):
         by_variant(_rows(["a"] * 3))
