@@ -57,10 +57,11 @@ def relabel_command(
 
     name = who or _user()
     with EpisodeStore(folder, create=False) as store:
-        for row in _named(store, folder, episode):
-            made = store.relabel(row.id, success is YesNo.YES, who=name, why=why)
-            was = f"it was {yes(made.was)}, {BY[made.was_by]}"
-            typer.echo(printable(f"{row.id}: success {success.value} ({was}); by {made.who}, correction {made.number}"))
+        rows = _named(store, folder, episode)
+        corrections = store.relabel_many((row.id for row in rows), success is YesNo.YES, who=name, why=why)
+    for episode_id, made in corrections.items():
+        was = f"it was {yes(made.was)}, {BY[made.was_by]}"
+        typer.echo(printable(f"{episode_id}: success {success.value} ({was}); by {made.who}, correction {made.number}"))
     typer.echo("what is trained from now on uses it; copies for training made before are made anew")
     typer.echo(f"next:   skill data show {shlex.quote(str(folder))} --episode {episode[0]}")
     if _run_of(folder) is not None:

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from skillcore.episodes.index import EpisodeRow
 from skillcore.episodes.layout import Layout
 from skillcore.errors import EpisodeError, InputError
-from skillcore.storage import make_folder_durably, storage_error, write_durably, write_many_durably
+from skillcore.storage import make_folder_durably, storage_error, write_many_durably
 from skillcore.types import Episode
 
 MAX_BYTES = 64_000
@@ -194,27 +194,28 @@ def numbered(corrections: Sequence[Correction]) -> tuple[Correction, ...]:
 
 
 def write_corrections(layout: Layout, corrections: Mapping[str, Sequence[Correction]]) -> None:
-    """Writes corrections of episodes that have none yet, by their ids. Raises StorageError."""
+    """Writes corrections of episodes, by their ids; the caller holds the store's lock. Raises StorageError, and leaves
+    none of them then."""
     files = {
         label_file(layout, episode_id, one.number): encode_correction(one)
         for episode_id, own in corrections.items()
-        for one in numbered(own)
+        for one in own
     }
     if files:
         make_folder_durably(layout.labels)
         write_many_durably(files)
 
 
-def write_correction(layout: Layout, row: EpisodeRow, success: bool, *, who: str, why: str) -> Correction:
-    """Writes one more correction; the caller holds the store's lock. row: as it is with those before it.
+def next_correction(layout: Layout, row: EpisodeRow, success: bool, *, who: str, why: str) -> Correction:
+    """One more correction, not yet written; the caller holds the store's lock. row: as it is with those before it.
 
-    Raises InputError for a name or a reason that is too long or empty, StorageError if the disk fails.
+    Raises InputError for a name or a reason that is too long or empty, EpisodeError if the one before is damaged.
     """
     before = label_files(layout, row.id)
     number = 1 + max((read_correction(path).number for path in before[-1:]), default=0)
     said = said_of(row)
     try:
-        correction = Correction(
+        return Correction(
             number=number,
             success=success,
             was=said.success,
@@ -228,6 +229,3 @@ def write_correction(layout: Layout, row: EpisodeRow, success: bool, *, who: str
         raise InputError(
             f"--{first['loc'][0]}: {first['msg']}", cure=f"a name of 1 to {MAX_WHO} letters, a reason of {MAX_WHY}"
         ) from error
-    make_folder_durably(layout.labels)
-    write_durably(label_file(layout, row.id, number), encode_correction(correction))
-    return correction

@@ -24,8 +24,9 @@ from skillcore.episodes.labels import (
     Corrections,
     corrected_episode,
     corrected_row,
+    next_correction,
+    numbered,
     read_corrections,
-    write_correction,
     write_corrections,
 )
 from skillcore.episodes.layout import Layout, make_id
@@ -133,7 +134,7 @@ class EpisodeStore:
         row = self.append_many([episode])[0]
         if corrections:
             with self._layout.locked():
-                write_corrections(self._layout, {row.id: corrections})
+                write_corrections(self._layout, {row.id: numbered(corrections)})
         return row
 
     def append_many(self, episodes: Iterable[Episode]) -> list[EpisodeRow]:
@@ -163,8 +164,17 @@ class EpisodeStore:
         who: the name of the person who says so. Raises EpisodeError for an unknown episode, InputError for a name or a
         reason that is empty or too long, StorageError if the disk is full or fails.
         """
+        return self.relabel_many([episode_id], success, who=who, why=why)[episode_id]
+
+    def relabel_many(
+        self, episode_ids: Iterable[str], success: bool, *, who: str, why: str = ""
+    ) -> dict[str, Correction]:
+        """As `relabel` for several, once all were found well: by their ids, what was written."""
         with self._mutex, self._layout.locked():
-            return write_correction(self._layout, self._row(episode_id), success, who=who, why=why)
+            rows = [self._row(episode_id) for episode_id in episode_ids]
+            made = {row.id: next_correction(self._layout, row, success, who=who, why=why) for row in rows}
+            write_corrections(self._layout, {name: [one] for name, one in made.items()})
+        return made
 
     def delete(self, episode_ids: Iterable[str]) -> list[EpisodeRow]:
         """Moves episodes, with their labels, into the folder `deleted/`: all of them, or none. Returns their rows.
