@@ -56,7 +56,7 @@ def convert(raw: RawEpisode, mapping: Mapping, *, rate_hz: float | None, origin:
     if tcps is not None and mapping.pose is not None and mapping.pose.seen_from == "base":
         x, y, z, turn_x, turn_y, turn_z = tcps[0].as_vector().tolist()
         start = (x, y, z, turn_x, turn_y, turn_z)
-    control_hz = mapping.control_hz or rate_hz
+    control_hz = rate_hz or mapping.control_hz
     assert control_hz is not None
     episode = Episode(
         info=EpisodeInfo(

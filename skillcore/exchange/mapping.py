@@ -162,6 +162,9 @@ def check_against(
     ]
     if rate_hz is None and mapping.control_hz is None:
         faults.append(document.fault(("control_hz",), "is missing, and the data do not say it", "add `control_hz: 20`"))
+    if rate_hz is not None and mapping.control_hz not in (None, rate_hz):
+        reason = f"is {mapping.control_hz:g} Hz, and the data say {rate_hz:g} Hz"
+        faults.append(document.fault(("control_hz",), reason, "remove it"))
     if mapping.last_frame == "next_obs" and not has_after:
         cure = "write `repeat`, or `observation`"
         faults.append(document.fault(("last_frame",), "the data have no next_obs", cure))

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from skillcore.errors import EpisodeError, InputError
 from skillcore.exchange.source import MAX_FRAMES, MAX_WIDTH, Field, RawEpisode, Room, Source, Wanted, checked
-from skillcore.exchange.strangers import shown
+from skillcore.exchange.strangers import damaged, shown
 from skillcore.exchange.video_write import INSTALL
 from skillcore.storage import in_bytes, storage_error
 
@@ -78,7 +78,7 @@ class RobomimicSource(Source):
         except EpisodeError:
             raise
         except _DAMAGE as error:
-            raise _damaged("the file", error) from error
+            raise damaged("the file", error) from error
         if not self._names:
             raise EpisodeError("the file has no demonstration")
         self.names = [shown(name) for name in self._names]
@@ -127,7 +127,7 @@ class RobomimicSource(Source):
             except EpisodeError as error:
                 fault = fault or error
             except _DAMAGE as error:
-                fault = fault or _damaged(name, error)
+                fault = fault or damaged(name, error)
             else:
                 found += own
                 readable += bool(own)
@@ -161,7 +161,7 @@ class RobomimicSource(Source):
         except MemoryError as error:
             raise EpisodeError("it needs more memory than reading it may take") from error
         except _DAMAGE as error:
-            raise _damaged("it", error) from error
+            raise damaged("it", error) from error
 
     def _read(self, number: int, wanted: Wanted) -> RawEpisode:
         demo = self._linked(self._data, self._names[number])
@@ -261,8 +261,3 @@ def _field(array: Any) -> Field:
 def _in_order(name: str) -> list[tuple[int, str]]:
     """demo_2 comes before demo_10."""
     return [(int(part), "") if part.isdecimal() and len(part) < 18 else (-1, part) for part in re.split(r"(\d+)", name)]
-
-
-def _damaged(what: str, error: BaseException) -> EpisodeError:
-    text = (str(error).splitlines() or [""])[0][:150] or type(error).__name__
-    return EpisodeError(f"{shown(what)} is damaged: {shown(text)}")

@@ -20,7 +20,8 @@ MAX_FRAMES = 100_000
 MAX_WIDTH = 4096
 MAX_FIELDS = 1000
 MAX_BYTES = 2**30
-"""Of one episode: its images after they were made to fit, or the numbers of one field."""
+"""Of an episode's images after they were made to fit. Its numbers are limited by `MAX_FRAMES` and `MAX_WIDTH`, and by
+the memory of the process that reads them."""
 
 Kind = Literal["numbers", "image", "video", "other"]
 

@@ -115,6 +115,12 @@ def shown(name: str) -> str:
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
+def damaged(what: str, error: BaseException) -> EpisodeError:
+    """The EpisodeError for what a library says of a stranger's file."""
+    text = (str(error).splitlines() or [""])[0][:150] or type(error).__name__
+    return EpisodeError(f"{shown(what)} is damaged: {shown(text)}")
+
+
 def _inside(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
     outside = path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or ":" in name

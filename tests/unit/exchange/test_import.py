@@ -291,6 +291,10 @@ def test_a_draft_fits_the_data_it_was_made_for(
     assert main(["data", "import", str(data), "--out", str(tmp_path / "out"), "--mapping", str(draft)]) == 0
     assert main(["data", "import", str(data), "--draft", str(draft)]) == 2
     assert "is there already" in capsys.readouterr().err
+    both = ["--mapping", str(draft), "--draft", str(tmp_path / "another.yaml")]
+    assert main(["data", "import", str(data), *both]) == 2
+    assert "--draft makes a mapping, and --mapping gives one" in capsys.readouterr().err
+    assert not (tmp_path / "another.yaml").exists()
 
 
 @pytest.mark.parametrize(
@@ -302,6 +306,7 @@ def test_a_draft_fits_the_data_it_was_made_for(
         (("[0, 1, 2]", "[0, 1]"), "3 are needed"),
         (("[observation.image]", "[observation.state]"), "is no image"),
         (("reward: {", "rewards: {"), "did you mean reward?"),
+        (("schema: 1\n", "control_hz: 12\n"), "mapping.yaml:1: control_hz: is 12 Hz, and the data say 10 Hz"),
     ],
 )
 def test_faults_of_a_mapping_say_line_field_and_what_is_near(
@@ -404,5 +409,8 @@ def test_export_tells_what_to_type_next(
     assert json.loads((out / "meta" / "info.json").read_text())["total_episodes"] == 1
     assert main(arguments) == 2
     assert "is there already" in capsys.readouterr().err
-    assert main(["data", "export", str(store.folder), "--out", str(tmp_path / "x"), "--episode", "000000-0"]) == 2
+    chosen = ["data", "export", str(store.folder), "--out", str(tmp_path / "x"), "--episode"]
+    assert main([*chosen, store.rows()[0].id + "0"]) == 2
     assert store.rows()[0].id in capsys.readouterr().err
+    assert main([*chosen, "2", "--episode", store.rows()[0].id[-6:]]) == 0
+    assert "exported: 2 episodes" in capsys.readouterr().out
