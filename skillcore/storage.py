@@ -190,6 +190,11 @@ def flush_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def _refuse_old(out: Path) -> None:
+    if there(out) or out.is_symlink():
+        raise InputError(f"{out}: is there already", cure="give the name of a new folder")
+
+
 @contextlib.contextmanager
 def folder_in_making(out: Path, *, size: int = 0) -> Iterator[Path]:
     """A temporary folder beside the new folder `out`. Where the block ends well, and the folder is still there, it
@@ -199,12 +204,12 @@ def folder_in_making(out: Path, *, size: int = 0) -> Iterator[Path]:
     if the disk is full or fails.
     """
     out = out.absolute()
+    _refuse_old(out)
     make_folder_durably(out.parent)
     lock = out.with_name(f".{out.name}.lock")
     with exclusive(lock, timeout_s=_MAKING_TIMEOUT_S):
         try:
-            if there(out) or out.is_symlink():
-                raise InputError(f"{out}: is there already", cure="give the name of a new folder")
+            _refuse_old(out)
             leftover = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{8}}\.tmp")
             for path in out.parent.iterdir():
                 # The lock is held, so whoever made these has been killed.

@@ -232,6 +232,8 @@ def test_a_folder_in_making_appears_when_it_is_complete(tmp_path: Path) -> None:
     assert (out / "file").read_text() == "all of it"
     with pytest.raises(InputError, match="is there already"), folder_in_making(out):
         pass
+    with pytest.raises(InputError, match="is there already"), folder_in_making(Path("/")):
+        pass
     with pytest.raises(ValueError, match="given up"), folder_in_making(out.with_name("other")):
         raise ValueError("given up")
     with folder_in_making(out.with_name("none")) as place:
