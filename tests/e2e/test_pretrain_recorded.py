@@ -52,7 +52,7 @@ def recorded(seed: int, variant: str, outcome: Outcome, **info: float) -> Episod
     frames = STEPS + 1
     pose = np.cumsum(rng.normal(0.0, 0.004, (frames, 6)), axis=0).astype(np.float32)
     return Episode(
-        info=EpisodeInfo("insertion", variant, "bench", seed, "import", outcome, **info),  # type: ignore[arg-type]
+        info=EpisodeInfo("insertion", variant, "bench", seed, "practice", outcome, **info),  # type: ignore[arg-type]
         images=rng.integers(0, 256, (frames, 2, SIZE_PX, SIZE_PX, 3), np.uint8),
         pose=pose - pose[0],
         wrench=rng.normal(0.0, 3.0, (frames, 6)).astype(np.float32),
