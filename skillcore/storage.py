@@ -11,7 +11,9 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -20,7 +22,9 @@ from typing import Any
 
 import filelock
 
-from skillcore.errors import StorageError
+from skillcore.errors import InputError, StorageError
+
+_MAKING_TIMEOUT_S = 5.0
 
 _CAUSES = {
     errno.ENOSPC: ("the disk is full", "free some space, or choose a folder on another disk"),
@@ -61,10 +65,16 @@ def storage_error(action: str, path: Path, error: OSError) -> StorageError:
     return StorageError(f"cannot {action} {path}: {cause} ({free_space(path)})", cure=cure)
 
 
+def there(path: Path) -> bool:
+    """Whether there is anything at a path. Raises StorageError where that cannot be told, as without permission."""
+    with storage_faults("look for", path):
+        return path.exists()
+
+
 def require_space(path: Path, size: int) -> None:
     """Raises StorageError at once where writing `size` bytes would fail after a while."""
     for folder in path.parents:
-        if folder.exists():
+        if there(folder):
             if shutil.disk_usage(folder).free < size:
                 what = f"cannot write {path}: it needs {in_bytes(size)} ({free_space(path)})"
                 raise StorageError(what, cure=_CAUSES[errno.ENOSPC][1])
@@ -161,7 +171,7 @@ def is_temporary(path: Path) -> bool:
 
 def make_folder_durably(folder: Path) -> None:
     """Makes a folder and its missing ancestors, so that they survive a power cut. Raises StorageError."""
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    missing = [place for place in (folder, *folder.parents) if not there(place)]
     with storage_faults("make the folder", folder):
         folder.mkdir(parents=True, exist_ok=True)
     for place in reversed(missing):
@@ -178,6 +188,51 @@ def flush_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _refuse_old(out: Path) -> None:
+    if there(out) or out.is_symlink():
+        raise InputError(f"{out}: is there already", cure="give the name of a new folder")
+
+
+@contextlib.contextmanager
+def folder_in_making(out: Path, *, size: int = 0) -> Iterator[Path]:
+    """A temporary folder beside the new folder `out`. Where the block ends well, and the folder is still there, it
+    takes that name; else it goes. What a kill leaves behind is removed by the next one that makes the same folder.
+
+    size: bytes that it will take. Raises InputError if `out` exists, StorageError if another process is making it, or
+    if the disk is full or fails.
+    """
+    out = out.absolute()
+    _refuse_old(out)
+    make_folder_durably(out.parent)
+    lock = out.with_name(f".{out.name}.lock")
+    with exclusive(lock, timeout_s=_MAKING_TIMEOUT_S):
+        try:
+            _refuse_old(out)
+            leftover = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{8}}\.tmp")
+            for path in out.parent.iterdir():
+                # The lock is held, so whoever made these has been killed.
+                if leftover.fullmatch(path.name):
+                    shutil.rmtree(path, ignore_errors=True)
+            # A file system rounds sizes up to whole blocks.
+            require_space(out, math.ceil(1.02 * size))
+            place = temporary_beside(out)
+            try:
+                with storage_faults("make the folder", place):
+                    place.mkdir()
+                yield place
+                if place.exists():
+                    flush_folder(place)
+                    with storage_faults("write", out):
+                        place.rename(out)
+            except BaseException:
+                shutil.rmtree(place, ignore_errors=True)
+                raise
+            flush_folder(out.parent)
+        finally:
+            with contextlib.suppress(OSError):
+                lock.unlink()
 
 
 @contextlib.contextmanager

@@ -57,10 +57,11 @@ def relabel_command(
 
     name = who or _user()
     with EpisodeStore(folder, create=False) as store:
-        for row in _named(store, folder, episode):
-            made = store.relabel(row.id, success is YesNo.YES, who=name, why=why)
-            was = f"it was {yes(made.was)}, {BY[made.was_by]}"
-            typer.echo(printable(f"{row.id}: success {success.value} ({was}); by {made.who}, correction {made.number}"))
+        rows = _named(store, folder, episode)
+        corrections = store.relabel_many((row.id for row in rows), success is YesNo.YES, who=name, why=why)
+    for episode_id, made in corrections.items():
+        was = f"it was {yes(made.was)}, {BY[made.was_by]}"
+        typer.echo(printable(f"{episode_id}: success {success.value} ({was}); by {made.who}, correction {made.number}"))
     typer.echo("what is trained from now on uses it; copies for training made before are made anew")
     typer.echo(f"next:   skill data show {shlex.quote(str(folder))} --episode {episode[0]}")
     if _run_of(folder) is not None:
@@ -114,15 +115,15 @@ def delete_command(
 def restore_command(folder: Folder, episode: Episodes = None) -> None:
     """Bring deleted episodes of DIR back: those named, or all. All of them come back or none does."""
     from skillcore.episodes import EpisodeStore
-    from skillcore.episodes.deletion import deleted_rows
+    from skillcore.episodes.deletion import deleted_ids
     from skillcore.episodes.layout import Layout
-    from skillcore.episodes.naming import episode_named
+    from skillcore.episodes.naming import id_named
 
     with EpisodeStore(folder, create=False) as store:
-        there = deleted_rows(Layout(folder))
+        there = deleted_ids(Layout(folder))
         if not there:
             raise InputError(f"{folder}: no deleted episode lies there", cure="nothing needs to be brought back")
-        wanted = [episode_named(there, name, where=folder / "deleted").id for name in episode or ()]
+        wanted = [id_named(there, name, where=folder / "deleted") for name in episode or ()]
         back = store.restore(wanted or None)
     typer.echo(f"brought back {_count(back)}: {', '.join(row.id for row in back[:SHOWN])}")
     typer.echo(f"next:   skill data list {shlex.quote(str(folder))}")

@@ -86,7 +86,7 @@ def stats_command(folder: Folder, as_json: AsJson = False) -> None:
             (
                 printable(one.name),
                 str(one.episodes),
-                f"{one.success.value:.0%} of {one.success.trials}",
+                f"{one.success.value:.0%} of {one.success.trials}" if one.success.is_known else "-",
                 str(one.corrected),
                 f"{one.steps:.1f}",
                 f"{one.peak_force_n:.0f} N",
@@ -115,14 +115,10 @@ def stats_command(folder: Folder, as_json: AsJson = False) -> None:
 
 
 def _described(found: Statistics) -> Iterator[str]:
-    low, high = found.success.interval
-    by = {"correction": "a person", "label": "their label", "outcome": "how they ended"}
+    by = {"correction": "a person", "label": "their label", "outcome": "how they ended", "nobody": "nobody"}
     yield found.folder
     yield f"{found.episodes} episodes, {found.steps} steps, {found.frames} frames, {_time(found.seconds)}"
-    yield (
-        f"success      {found.success.value:.0%} ({found.success.hits} of {found.success.trials}; 95 % interval "
-        f"{low:.0%} to {high:.0%})"
-    )
+    yield f"success      {found.success.told('not known')}"
     yield "  known by   " + ", ".join(f"{by[name]} {count}" for name, count in found.said_by.items())
     people = ", ".join(f"{who} {count}" for who, count in found.corrections.items())
     yield f"corrected    {found.corrected} labels" + (f"; corrections by {people}" if people else "")

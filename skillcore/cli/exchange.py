@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
-from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from skillcore.cli.data_output import progress_bar
 
 REFUSED = 2
 """Exit code of an import that did not take all there was."""
@@ -48,7 +48,9 @@ def export_episodes(
     source: Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")] = None,
     cell: Annotated[list[str] | None, typer.Option(help="Only this cell; may be repeated.")] = None,
     outcome: Annotated[list[Outcomes] | None, typer.Option(help="Only what ended so; may be repeated.")] = None,
-    episode: Annotated[list[str] | None, typer.Option(help="Only the episode of this id; may be repeated.")] = None,
+    episode: Annotated[
+        list[str] | None, typer.Option(help="Only this: its number, its id, or a part of that; may be repeated.")
+    ] = None,
     images: Annotated[
         ImageForm, typer.Option(help="png keeps every pixel; video is smaller, and needs the extra `exchange`.")
     ] = ImageForm.png,
@@ -65,7 +67,7 @@ def export_episodes(
 ) -> None:
     """Write episodes of DIR as a LeRobot dataset (v3.0), to train with LeRobot or to share."""
     from skillcore.episodes import EpisodeStore, Filters
-    from skillcore.errors import UnknownNameError
+    from skillcore.episodes.naming import episode_named
     from skillcore.exchange.lerobot_write import write_lerobot
 
     filters = Filters()
@@ -74,14 +76,11 @@ def export_episodes(
             filters[name] = wanted  # type: ignore[literal-required]
     if outcome:
         filters["outcome"] = [one.value for one in outcome]
-    with EpisodeStore(folder, create=False) as store, _progress("Exporting") as progress:
+    with EpisodeStore(folder, create=False) as store, progress_bar("Exporting") as progress:
         rows = store.rows(**filters)
         if episode:
-            known = [row.id for row in rows]
-            for one in episode:
-                if one not in known:
-                    raise UnknownNameError("chosen episode", one, known, where=str(folder))
-            rows = [row for row in rows if row.id in episode]
+            named = {episode_named(rows, one, where=folder).id for one in episode}
+            rows = [row for row in rows if row.id in named]
         written = write_lerobot(
             store, rows, out, pictures=images.value, final_frame=final_frame, task=task, progress=progress
         )
@@ -115,14 +114,17 @@ def import_episodes(
     if (out is None) == (draft is None):
         raise InputError("import: give --out, or --draft for a first mapping", cure="skill data import --help")
     if draft is not None:
+        if mapping is not None:
+            raise InputError("import: --draft makes a mapping, and --mapping gives one", cure="leave one of them away")
         _write_draft(source, draft)
         return
     assert out is not None
-    with _progress("Importing") as progress:
+    with progress_bar("Importing") as progress:
         summary = bring_in(source, out, mapping, progress=progress)
     typer.echo(f"imported: {summary.kept} of {summary.episodes} episodes of {summary.form}, {summary.steps} steps")
     if summary.kept:
-        typer.echo(f"success:  {summary.succeeded} of them")
+        unknown = f", and {summary.kept - summary.judged} are not known" if summary.judged < summary.kept else ""
+        typer.echo(f"success:  {summary.succeeded} of them{unknown}" if summary.judged else "success:  not known")
         for words in summary.filled:
             typer.echo(f"note:     {words}")
     if summary.refused:
@@ -155,23 +157,11 @@ def _write_draft(source: Path, place: Path) -> None:
     from skillcore.errors import InputError
     from skillcore.exchange.bring_in import describe
     from skillcore.exchange.draft import draft_of
-    from skillcore.storage import write_durably
+    from skillcore.storage import there, write_durably
 
-    if place.exists():
+    if there(place):
         raise InputError(f"{place}: is there already", cure="name a new file with --draft")
     found = describe(source)
     write_durably(place, draft_of(found).encode())
     typer.echo(f"mapping: {place}, guessed from the names of {len(found.fields)} fields: look through it")
     typer.echo(f"next:    skill data import {shlex.quote(str(source))} --out NEW --mapping {shlex.quote(str(place))}")
-
-
-@contextlib.contextmanager
-def _progress(doing: str) -> Iterator[Callable[[int, int], Any]]:
-    """A bar on stderr, only where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(doing, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

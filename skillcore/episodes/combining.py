@@ -1,19 +1,14 @@
 """New stores from old ones: several joined into one, or one taken apart. The old ones stay as they are.
 
-A new store is built under a temporary name beside the folder that was asked for, and takes its name when it is
-complete and on the disk. So there is all of it or nothing, whatever ends the process; what a kill leaves behind is
-removed by the next one that builds the same folder.
+There is all of a new store or nothing, whatever ends the process (`skillcore.storage.folder_in_making`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import glob
 import hashlib
-import math
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -22,26 +17,19 @@ import numpy as np
 
 from skillcore.episodes.format import decode, read_bytes
 from skillcore.episodes.index import EpisodeRow, Index
-from skillcore.episodes.labels import Correction, Corrections, encode_correction, label_file
+from skillcore.episodes.labels import Correction, Corrections, numbered, write_corrections
 from skillcore.episodes.layout import Layout, make_id
 from skillcore.episodes.store import EpisodeStore
 from skillcore.errors import EpisodeError, InputError
-from skillcore.storage import (
-    exclusive,
-    flush_folder,
-    make_folder_durably,
-    require_space,
-    storage_faults,
-    temporary_beside,
-    write_many_durably,
-)
+from skillcore.storage import flush_folder, folder_in_making, make_folder_durably, write_many_durably
 
 Progress = Callable[[int, int], None]
 """Called with the number of episodes done and the number of all."""
 
+MOST_LETTERS = 200
+"""Of a folder's name; a disk takes 255 bytes, and some room is left for what is built beside it."""
 TRAIN, VALIDATION = "train", "validation"
 _AT_ONCE_BYTES = 32_000_000
-_LOCK_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +73,7 @@ def merge(sources: Sequence[Path], out: Path, progress: Progress = lambda done, 
         raise InputError("none of the stores holds an episode", cure="name stores that do")
     _check_alike([(folder, rows) for folder, rows, _ in found])
     copies, duplicates = _joined(found)
-    with _building(out, sum(copy.row.bytes for copy in copies)) as place:
+    with folder_in_making(out, size=sum(copy.row.bytes for copy in copies)) as place:
         rates: dict[float, Path] = {}
         _write_store(place, copies, progress, rates)
         _check_rates(rates)
@@ -116,10 +104,18 @@ def _joined(found: Sequence[tuple[Path, list[EpisodeRow], Corrections]]) -> tupl
 
 
 def _both(one: Sequence[Correction], other: Sequence[Correction]) -> tuple[Correction, ...]:
-    """The corrections of one episode in two stores, by their time, numbered anew."""
-    every = {(each.when, each.who, each.success, each.why): each for each in (*one, *other)}
-    ordered = [every[key] for key in sorted(every)]
-    return tuple(each.model_copy(update={"number": number}) for number, each in enumerate(ordered, 1))
+    """The corrections of one episode in two stores, by their time, numbered anew. Those of one store, which may have
+    been made in one second, or with a clock that went back, stay in their order."""
+    found: dict[tuple[object, ...], tuple[str, int, Correction]] = {}
+    for own in (one, other):
+        latest, said = "", Counter[tuple[object, ...]]()
+        for each in own:
+            latest = max(latest, each.when)
+            content = (each.when, each.who, each.success, each.why)
+            said[content] += 1
+            known = found.get((*content, said[content]), ("", 0, each))
+            found[(*content, said[content])] = (*max(known[:2], (latest, each.number)), each)
+    return numbered([each for *_, each in sorted(found.values(), key=lambda place: place[:2])])
 
 
 def _check_alike(found: Sequence[tuple[Path, list[EpisodeRow]]]) -> None:
@@ -165,7 +161,7 @@ def split(
     if gone:
         raise EpisodeError(f"{source}: there is no episode {gone[0]!r} any more", cure="run the command again")
     total, done = sum(map(len, parts.values())), 0
-    with _building(out, sum(row.bytes for part in parts.values() for row in part)) as place:
+    with folder_in_making(out, size=sum(row.bytes for part in parts.values() for row in part)) as place:
         for name, part in parts.items():
             copies = [Copy(source, recorded[row.id], recorded[row.id], corrections.get(row.id, ())) for row in part]
             before = done
@@ -199,18 +195,20 @@ def by_share(rows: Sequence[EpisodeRow], share: float, seed: int) -> dict[str, l
 
 def by_variant(rows: Sequence[EpisodeRow]) -> dict[str, list[EpisodeRow]]:
     """The episodes of each variant, by the name of its folder. Raises InputError if there is only one."""
-    parts: dict[str, list[EpisodeRow]] = {}
+    variants: dict[str, list[EpisodeRow]] = {}
     for row in rows:
-        parts.setdefault(folder_name(row.variant), []).append(row)
-    if len(parts) < 2:
+        variants.setdefault(row.variant, []).append(row)
+    if len(variants) < 2:
         raise InputError("all episodes are of one connector", cure="split them with --share instead")
-    return dict(sorted(parts.items()))
+    return dict(sorted((folder_name(variant), own) for variant, own in variants.items()))
 
 
 def folder_name(variant: str) -> str:
-    """A folder's name for a variant, whatever letters that has."""
-    name = quote(variant, safe=" +,@()")[:200]
-    return name if name.strip(" .") else f"%{name}" if name else "unnamed"
+    """A folder's name for a variant, whatever letters that has; another for each."""
+    name = quote(variant, safe=" +,@()")
+    if len(name) > MOST_LETTERS:
+        name = f"{name[:MOST_LETTERS]}-{hashlib.sha256(variant.encode()).hexdigest()[:12]}"
+    return name if name.strip(" .") else f"%{name}" if name else "%unnamed"
 
 
 # --- building -------------------------------------------------------------------------------------------------------
@@ -219,38 +217,6 @@ def folder_name(variant: str) -> str:
 def _content(folder: Path) -> tuple[list[EpisodeRow], Corrections]:
     with EpisodeStore(folder, create=False) as store:
         return sorted(store.recorded_rows(), key=lambda row: (row.sequence, row.id)), store.corrections()
-
-
-@contextlib.contextmanager
-def _building(out: Path, size: int) -> Iterator[Path]:
-    """A temporary folder that becomes `out` when the block ends well, and goes when it does not."""
-    out = out.absolute()
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise InputError(f"{out}: already exists", cure="give the name of a new folder")
-    make_folder_durably(out.parent)
-    lock = out.with_name(f".{out.name}.lock")
-    with exclusive(lock, timeout_s=_LOCK_TIMEOUT_S):
-        try:
-            # The lock is held, so whoever made these has been killed.
-            for leftover in out.parent.glob(f".{glob.escape(out.name)}.*.tmp"):
-                shutil.rmtree(leftover, ignore_errors=True)
-            # A file system rounds sizes up to whole blocks.
-            require_space(out, math.ceil(1.02 * size))
-            place = temporary_beside(out)
-            try:
-                with storage_faults("make the folder", place):
-                    place.mkdir()
-                yield place
-                flush_folder(place)
-                with storage_faults("write", out):
-                    place.rename(out)
-            except BaseException:
-                shutil.rmtree(place, ignore_errors=True)
-                raise
-            flush_folder(out.parent)
-        finally:
-            with contextlib.suppress(OSError):
-                lock.unlink()
 
 
 def _write_store(place: Path, copies: Sequence[Copy], progress: Progress, rates: dict[float, Path]) -> None:
@@ -279,14 +245,7 @@ def _write_store(place: Path, copies: Sequence[Copy], progress: Progress, rates:
             write()
     write()
     progress(len(copies), len(copies))
-    labels = {
-        label_file(layout, copy.new.id, correction.number): encode_correction(correction)
-        for copy in copies
-        for correction in copy.corrections
-    }
-    if labels:
-        make_folder_durably(layout.labels)
-        write_many_durably(labels)
+    write_corrections(layout, {copy.new.id: copy.corrections for copy in copies})
     Index.create(layout.index, [copy.new for copy in copies])
     for folder in (layout.episodes, place):
         flush_folder(folder)

@@ -9,6 +9,7 @@ its episode.
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from skillcore.episodes.format import decode, read_bytes
 from skillcore.episodes.index import EpisodeRow, Index
 from skillcore.episodes.labels import id_of
-from skillcore.episodes.layout import SUFFIX, Layout, is_id
+from skillcore.episodes.layout import SUFFIX, Layout, is_id, sequence_of
 from skillcore.errors import EpisodeError
 from skillcore.storage import flush_folder, make_folder_durably, storage_faults, write_json_durably
 
@@ -51,6 +52,8 @@ def restore(layout: Layout, index: Index, rows: Sequence[EpisodeRow]) -> None:
 @contextlib.contextmanager
 def _moving(layout: Layout, index: Index, ids: list[str]) -> Iterator[None]:
     """In the block the index changes, in one transaction; the files of `ids` follow it, whatever comes of it."""
+    # Another process may have been killed since this one opened the store.
+    settle(layout, index)
     # Made beforehand, so that a full disk stops it before anything has changed.
     make_folder_durably(layout.deleted)
     make_folder_durably(layout.labels)
@@ -77,8 +80,13 @@ def settle(layout: Layout, index: Index) -> None:
             home = layout.episodes if path.suffix == SUFFIX else layout.labels
             belongs = home if _id(path) in there else layout.deleted
             if folder != belongs:
+                target = belongs / path.name
                 with storage_faults("move", path):
-                    path.replace(belongs / path.name)
+                    differs = target.exists() and not filecmp.cmp(path, target, shallow=False)
+                if differs:
+                    layout.take_out_of_use(target)
+                with storage_faults("move", path):
+                    path.replace(target)
     for folder in folders:
         flush_folder(folder)
     with storage_faults("remove", layout.pending):
@@ -108,29 +116,27 @@ def read_pending(layout: Layout) -> Pending | None:
     return pending
 
 
-def deleted_rows(layout: Layout) -> list[EpisodeRow]:
-    """The episodes that lie in `deleted/`, in the order of their ids, after their files were looked through.
+def deleted_ids(layout: Layout) -> list[str]:
+    """The ids of the episodes that lie in `deleted/`, in their order."""
+    names = [path.name.removesuffix(SUFFIX) for path in layout.deleted.glob(f"*{SUFFIX}")]
+    return sorted(name for name in names if is_id(name))
 
-    Raises EpisodeError if one is damaged, StorageError if the disk fails.
+
+def deleted_row(layout: Layout, episode_id: str) -> EpisodeRow:
+    """The row of an episode in `deleted/`, after its file was looked through.
+
+    Raises EpisodeError if it is damaged, StorageError if the disk fails.
     """
-    rows = []
-    for path in sorted(layout.deleted.glob(f"*{SUFFIX}")) if layout.deleted.is_dir() else ():
-        episode_id = path.name.removesuffix(SUFFIX)
-        if not is_id(episode_id):
-            continue
-        data = read_bytes(path)
-        sha256 = hashlib.sha256(data).hexdigest()
-        if not sha256.startswith(episode_id.rpartition("-")[2]):
-            raise EpisodeError(
-                f"{path}: the file is not what was saved: its SHA-256 has changed",
-                cure="put back a copy of the file, or remove it",
-            )
-        episode = decode(data, name=str(path))
-        row = EpisodeRow.of(
-            episode, episode_id, sequence=int(episode_id.partition("-")[0]), sha256=sha256, size=len(data)
+    path = layout.deleted / f"{episode_id}{SUFFIX}"
+    data = read_bytes(path)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if not sha256.startswith(episode_id.rpartition("-")[2]):
+        raise EpisodeError(
+            f"{path}: the file is not what was saved: its SHA-256 has changed",
+            cure="put back a copy of the file, or name the others with --episode",
         )
-        rows.append(row)
-    return rows
+    episode = decode(data, name=str(path))
+    return EpisodeRow.of(episode, episode_id, sequence=sequence_of(episode_id), sha256=sha256, size=len(data))
 
 
 def erase(layout: Layout, rows: Sequence[EpisodeRow]) -> None:

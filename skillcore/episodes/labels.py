@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from skillcore.episodes.index import EpisodeRow
 from skillcore.episodes.layout import Layout
 from skillcore.errors import EpisodeError, InputError
-from skillcore.storage import make_folder_durably, storage_error, write_durably
+from skillcore.storage import make_folder_durably, storage_error, write_many_durably
 from skillcore.types import Episode
 
 MAX_BYTES = 64_000
@@ -37,20 +37,22 @@ SAME_PLACE_M = 0.002
 
 _NAME = re.compile(r"(?P<id>[0-9]{6,18}-[0-9a-f]{8})\.(?P<number>[0-9]{4,9})\.json")
 
-Origin = Literal["correction", "label", "outcome"]
-"""Who says how an episode ended: a person afterwards, the label of its last frame, or how it ended by its reward."""
+Origin = Literal["correction", "label", "outcome", "nobody"]
+"""Who says how an episode ended: a person afterwards, the label of its last frame, or how it ended by its reward. Of an
+imported one nobody may."""
 
 
 class Correction(BaseModel):
     """One correction. number: counts those of an episode, from 1. success: what the person said. was: what held before,
-    and was_by who said so. who: a person's name. when: ISO 8601, with the zone. why: in the person's words."""
+    None where nobody knew, and was_by who said so. who: a person's name. when: ISO 8601, with the zone. why: in the
+    person's words."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     format: Literal[1] = 1
     number: Annotated[int, Field(ge=1)]
     success: bool
-    was: bool
+    was: bool | None
     was_by: Origin
     who: Annotated[str, Field(min_length=1, max_length=MAX_WHO)]
     when: Annotated[str, Field(max_length=40)]
@@ -63,18 +65,21 @@ Corrections = Mapping[str, tuple[Correction, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """How an episode ended, as far as anybody says."""
+    """How an episode ended, as far as anybody says; None where nobody does."""
 
-    success: bool
+    success: bool | None
     by: Origin
 
 
 def said_of(row: EpisodeRow) -> Said:
-    """How an episode ended: by a person if one said so, else by its label, else by its outcome."""
+    """How an episode ended: by a person if one said so, else by its label, else by its outcome; that of an imported
+    one says nothing."""
     if row.corrected >= 0:
         return Said(row.corrected == 1, "correction")
     if row.success >= 0:
         return Said(row.success == 1, "label")
+    if row.source == "import":
+        return Said(None, "nobody")
     return Said(row.outcome == "success", "outcome")
 
 
@@ -183,16 +188,34 @@ def encode_correction(correction: Correction) -> bytes:
     return (json.dumps(correction.model_dump(), indent=2) + "\n").encode()
 
 
-def write_correction(layout: Layout, row: EpisodeRow, success: bool, *, who: str, why: str) -> Correction:
-    """Writes one more correction; the caller holds the store's lock. row: as it is with those before it.
+def numbered(corrections: Sequence[Correction]) -> tuple[Correction, ...]:
+    """The same, numbered anew in their order."""
+    return tuple(one.model_copy(update={"number": number}) for number, one in enumerate(corrections, 1))
 
-    Raises InputError for a name or a reason that is too long or empty, StorageError if the disk fails.
+
+def write_corrections(layout: Layout, corrections: Mapping[str, Sequence[Correction]]) -> None:
+    """Writes corrections of episodes, by their ids; the caller holds the store's lock. Raises StorageError, and leaves
+    none of them then."""
+    files = {
+        label_file(layout, episode_id, one.number): encode_correction(one)
+        for episode_id, own in corrections.items()
+        for one in own
+    }
+    if files:
+        make_folder_durably(layout.labels)
+        write_many_durably(files)
+
+
+def next_correction(layout: Layout, row: EpisodeRow, success: bool, *, who: str, why: str) -> Correction:
+    """One more correction, not yet written; the caller holds the store's lock. row: as it is with those before it.
+
+    Raises InputError for a name or a reason that is too long or empty, EpisodeError if the one before is damaged.
     """
     before = label_files(layout, row.id)
     number = 1 + max((read_correction(path).number for path in before[-1:]), default=0)
     said = said_of(row)
     try:
-        correction = Correction(
+        return Correction(
             number=number,
             success=success,
             was=said.success,
@@ -206,6 +229,3 @@ def write_correction(layout: Layout, row: EpisodeRow, success: bool, *, who: str
         raise InputError(
             f"--{first['loc'][0]}: {first['msg']}", cure=f"a name of 1 to {MAX_WHO} letters, a reason of {MAX_WHY}"
         ) from error
-    make_folder_durably(layout.labels)
-    write_durably(label_file(layout, row.id, number), encode_correction(correction))
-    return correction

@@ -6,7 +6,7 @@ FOLDER/
   labels/                  corrections of labels, a file each (skillcore.episodes.labels)
   deleted/                 episodes that were deleted, until somebody erases them
   pending.json             a deletion that is under way (skillcore.episodes.deletion)
-  quarantine/              what a repair took out of use; never deleted
+  quarantine/              what a repair or a restored episode took out of use; never deleted
   cache/                   copies for training; may be deleted at any time
   store.lock               held while something is written
 """
@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from skillcore.storage import exclusive
+from skillcore.storage import exclusive, flush_folder, make_folder_durably, storage_faults, there
 
 SUFFIX = ".parquet"
 
@@ -32,6 +32,11 @@ _LOCK_TIMEOUT_S = 300.0
 def make_id(sequence: int, sha256: str) -> str:
     """The id of an episode: its place in the order of saving, and the first digits of its file's hash."""
     return f"{sequence:06d}-{sha256[:8]}"
+
+
+def sequence_of(episode_id: str) -> int:
+    """An episode's place in the order of saving, by its id."""
+    return int(episode_id.partition("-")[0])
 
 
 def is_id(text: str) -> bool:
@@ -94,7 +99,20 @@ class Layout:
 
     def exists(self) -> bool:
         """Whether there is a store in this folder, sound or not."""
-        return self.index.exists() or bool(self.files())
+        return there(self.index) or bool(self.files())
+
+    def take_out_of_use(self, path: Path) -> None:
+        """Moves a file to `quarantine/`. An earlier one of the same name stays. Raises StorageError."""
+        make_folder_durably(self.quarantine)
+        place = self.quarantine / path.name
+        number = 0
+        while place.exists():
+            number += 1
+            place = self.quarantine / f"{path.name}.{number}"
+        with storage_faults("move", path):
+            path.replace(place)
+        flush_folder(self.quarantine)
+        flush_folder(path.parent)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -168,7 +168,7 @@ def _settle(layout: Layout) -> bool:
             index.close()
     except (IndexDamageError, EpisodeError):
         # Without an index, or without names, nobody knows what was to go: what is there stays.
-        _quarantine(layout, layout.pending)
+        layout.take_out_of_use(layout.pending)
     return True
 
 
@@ -247,7 +247,7 @@ def _judge_file(layout: Layout, state: _State, path: Path) -> Finding | None:
 
 def _act(layout: Layout, state: _State) -> RepairReport:
     for path, _ in state.damaged:
-        _quarantine(layout, path)
+        layout.take_out_of_use(path)
     rows = state.rows or {}
     sound = _named(layout, state)
     adopted = [row for row in sound if row.id not in rows]
@@ -259,7 +259,7 @@ def _act(layout: Layout, state: _State) -> RepairReport:
     quarantined = {path.name for path, _ in state.damaged}
     if state.rows is None:
         for path in layout.index_files:
-            _quarantine(layout, path)
+            layout.take_out_of_use(path)
         Index.create(layout.index, sound)
     elif adopted or corrected or gone:
         index = Index(layout.index)
@@ -290,7 +290,7 @@ def _quarantine_labels(layout: Layout, state: _State, kept: set[str]) -> list[Fi
         if reason is None and id_of(path) not in kept:
             reason = "the episode that it is about is out of use"
         if reason is not None:
-            _quarantine(layout, path)
+            layout.take_out_of_use(path)
             found.append(Finding("label", _name(layout, path), reason))
     return found
 
@@ -309,20 +309,6 @@ def _named(layout: Layout, state: _State) -> list[EpisodeRow]:
     if following:
         flush_folder(layout.episodes)
     return named
-
-
-def _quarantine(layout: Layout, path: Path) -> None:
-    """Moves a file out of use. An earlier one of the same name stays."""
-    make_folder_durably(layout.quarantine)
-    place = layout.quarantine / path.name
-    number = 0
-    while place.exists():
-        number += 1
-        place = layout.quarantine / f"{path.name}.{number}"
-    with storage_faults("move", path):
-        path.replace(place)
-    flush_folder(layout.quarantine)
-    flush_folder(path.parent)
 
 
 def _name(layout: Layout, path: Path) -> str:

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
@@ -24,8 +24,10 @@ from skillcore.episodes.labels import (
     Corrections,
     corrected_episode,
     corrected_row,
+    next_correction,
+    numbered,
     read_corrections,
-    write_correction,
+    write_corrections,
 )
 from skillcore.episodes.layout import Layout, make_id
 from skillcore.errors import EpisodeError, suggest
@@ -123,12 +125,17 @@ class EpisodeStore:
 
     # --- writing --------------------------------------------------------------------------------------------
 
-    def append(self, episode: Episode) -> EpisodeRow:
-        """Saves an episode. Once this returns, the episode survives a kill and a power cut.
+    def append(self, episode: Episode, corrections: Sequence[Correction] = ()) -> EpisodeRow:
+        """Saves an episode. Once this returns, the episode survives a kill and a power cut. corrections: what people
+        said of it in another store; they are numbered anew.
 
         Raises EpisodeError for an episode that is not well formed, StorageError if the disk is full or fails.
         """
-        return self.append_many([episode])[0]
+        row = self.append_many([episode])[0]
+        if corrections:
+            with self._layout.locked():
+                write_corrections(self._layout, {row.id: numbered(corrections)})
+        return row
 
     def append_many(self, episodes: Iterable[Episode]) -> list[EpisodeRow]:
         """As `append` for many at once, with fewer flushes: all of them are saved, or none is."""
@@ -157,8 +164,17 @@ class EpisodeStore:
         who: the name of the person who says so. Raises EpisodeError for an unknown episode, InputError for a name or a
         reason that is empty or too long, StorageError if the disk is full or fails.
         """
+        return self.relabel_many([episode_id], success, who=who, why=why)[episode_id]
+
+    def relabel_many(
+        self, episode_ids: Iterable[str], success: bool, *, who: str, why: str = ""
+    ) -> dict[str, Correction]:
+        """As `relabel` for several, once all were found well: by their ids, what was written."""
         with self._mutex, self._layout.locked():
-            return write_correction(self._layout, self._row(episode_id), success, who=who, why=why)
+            rows = [self._row(episode_id) for episode_id in episode_ids]
+            made = {row.id: next_correction(self._layout, row, success, who=who, why=why) for row in rows}
+            write_corrections(self._layout, {name: [one] for name, one in made.items()})
+        return made
 
     def delete(self, episode_ids: Iterable[str]) -> list[EpisodeRow]:
         """Moves episodes, with their labels, into the folder `deleted/`: all of them, or none. Returns their rows.
@@ -178,13 +194,13 @@ class EpisodeStore:
         Raises EpisodeError for one that is not in `deleted/`, or damaged; StorageError if the disk is full or fails.
         """
         with self._mutex, self._layout.locked():
-            there = {row.id: row for row in deletion.deleted_rows(self._layout)}
-            wanted = list(there) if episode_ids is None else list(dict.fromkeys(episode_ids))
+            there = deletion.deleted_ids(self._layout)
+            wanted = there if episode_ids is None else list(dict.fromkeys(episode_ids))
             unknown = [name for name in wanted if name not in there]
             if unknown:
                 what = f"{self._layout.deleted}: there is no episode {unknown[0]!r}"
-                raise EpisodeError(what, cure=suggest(unknown[0], [*there]))
-            rows = [there[name] for name in wanted]
+                raise EpisodeError(what, cure=suggest(unknown[0], there))
+            rows = [deletion.deleted_row(self._layout, name) for name in wanted]
             if rows:
                 with self._open_index() as index:
                     deletion.restore(self._layout, index, rows)
@@ -235,9 +251,9 @@ class EpisodeStore:
         with self._open_index() as index:
             return index.count()
 
-    def read(self, episode_id: str, *, images: bool = True) -> Episode:
+    def read(self, episode_id: str, *, images: bool = True, as_recorded: bool = False) -> Episode:
         """The episode with its newest label, after its file was compared with the SHA-256 in the index. images: as
-        for `decode`.
+        for `decode`. as_recorded: without what people said afterwards.
 
         Raises EpisodeError that names the file if it is unknown, missing or changed; StorageError if the disk
         fails.
@@ -255,7 +271,7 @@ class EpisodeStore:
                 cure=f"put back a copy of the file, or take it out of use: {self._layout.repair_command}",
             )
         episode = decode(data, name=str(path), images=images)
-        return episode if row.corrected < 0 else corrected_episode(episode, row.corrected == 1)
+        return episode if as_recorded or row.corrected < 0 else corrected_episode(episode, row.corrected == 1)
 
     def dataset_hash(self, **filters: Unpack[Filters]) -> str:
         """A hash of all episodes that fit: the same for the same files and labels, in whatever order they lie."""

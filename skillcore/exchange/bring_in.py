@@ -17,12 +17,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from skillcore.episodes import EpisodeStore
+from skillcore.episodes.labels import said_of
 from skillcore.errors import EpisodeError, InputError, SkillcoreError, StorageError
 from skillcore.exchange.mapping import Mapping as FieldMapping
 from skillcore.exchange.mapping import check_against, load_mapping
 from skillcore.exchange.source import Field
 from skillcore.exchange.strangers import shown
-from skillcore.storage import flush_folder, make_folder_durably, storage_faults, temporary_beside
+from skillcore.storage import folder_in_making
 
 Progress = Callable[[int, int], None]
 
@@ -48,13 +49,15 @@ class Refused:
 
 @dataclass(slots=True)
 class Summary:
-    """What came of an import. filled: what the data did not say, in words."""
+    """What came of an import. judged: of how many of those kept anybody says whether they succeeded. filled: what the
+    data did not say, in words."""
 
     form: str
     episodes: int
     kept: int = 0
     steps: int = 0
     succeeded: int = 0
+    judged: int = 0
     refused: list[Refused] = field(default_factory=list)
     filled: list[str] = field(default_factory=list)
 
@@ -86,19 +89,11 @@ def bring_in(
     episode no store is made. Raises InputError if `out` exists, ConfigError for the mapping, EpisodeError if the
     dataset as a whole cannot be read, StorageError if the disk is full or fails.
     """
-    if out.exists() or out.is_symlink():
-        raise InputError(f"{out}: is there already", cure="name a new folder with --out")
     mapping, document = (None, None) if mapping_file is None else load_mapping(mapping_file)
-    make_folder_durably(out.parent)
-    building = temporary_beside(out)
-    try:
+    with folder_in_making(out) as building:
         summary = _fill(source, building, mapping, document, progress)
-        if summary.kept:
-            with storage_faults("write", out):
-                building.rename(out)
-            flush_folder(out.parent)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+        if not summary.kept:
+            shutil.rmtree(building)
     return summary
 
 
@@ -128,14 +123,13 @@ def _fill(source: Path, store: Path, mapping: FieldMapping | None, document: Any
 
 def _count(folder: Path, summary: Summary, *, repair: bool) -> None:
     """Counts what is kept. repair: first puts right what a process that fell may have left half done."""
-    if not folder.exists():
-        return
     with EpisodeStore(folder) as store:
         if repair:
             store.repair()
         rows = store.rows()
     summary.kept, summary.steps = len(rows), sum(row.steps for row in rows)
-    summary.succeeded = sum(row.outcome == "success" for row in rows)
+    known = [said.success for row in rows if (said := said_of(row)).success is not None]
+    summary.succeeded, summary.judged = sum(known), len(known)
 
 
 def _check(source: Path, found: Description, mapping: FieldMapping | None, document: Any) -> None:

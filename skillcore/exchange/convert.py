@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping as Named
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from skillcore.episodes.checks import faults_of, info_from_json
+from skillcore.episodes.labels import Correction
 from skillcore.errors import EpisodeError, suggest
 from skillcore.exchange import lerobot_form as form
 from skillcore.exchange.mapping import ActionFields, Mapping, Motion, Numbers, Orientation, PoseFields
@@ -26,7 +29,7 @@ FAR = 1e6
 def wanted_of(mapping: Mapping) -> Wanted:
     """Which fields a mapping needs."""
     numbers = frozenset(name for _, name, _ in mapping.places())
-    return Wanted(numbers, mapping.images.views, mapping.fit)
+    return Wanted(numbers, mapping.images.views, mapping.fit, after=mapping.last_frame == "next_obs")
 
 
 def convert(raw: RawEpisode, mapping: Mapping, *, rate_hz: float | None, origin: str) -> Episode:
@@ -49,14 +52,11 @@ def convert(raw: RawEpisode, mapping: Mapping, *, rate_hz: float | None, origin:
         reward = (success[1:] == 1).astype(np.float64)
     wrench = np.zeros((frames, 6)) if mapping.wrench is None else _chosen(numbers, mapping.wrench)
     succeeded = bool(success[-1] == 1)
-    seated = np.full((frames, 6), np.nan)
-    if succeeded and mapping.seated_at_success and tcps is not None:
-        seated = np.stack([(tcp.inverse() @ tcps[-1]).as_vector() for tcp in tcps])
     start = None
     if tcps is not None and mapping.pose is not None and mapping.pose.seen_from == "base":
         x, y, z, turn_x, turn_y, turn_z = tcps[0].as_vector().tolist()
         start = (x, y, z, turn_x, turn_y, turn_z)
-    control_hz = mapping.control_hz or rate_hz
+    control_hz = rate_hz or mapping.control_hz
     assert control_hz is not None
     episode = Episode(
         info=EpisodeInfo(
@@ -81,7 +81,8 @@ def convert(raw: RawEpisode, mapping: Mapping, *, rate_hz: float | None, origin:
         score=np.full(frames, np.nan, np.float32),
         success=success,
         truth=np.full(frames, -1, np.int8),
-        seated_from_tcp=seated.astype(np.float32),
+        # Follows from where it ended, as long as nobody says that this was no success (`skillcore.learning.recorded`).
+        seated_from_tcp=np.full((frames, 6), np.nan, np.float32),
     )
     return _sound(episode)
 
@@ -268,8 +269,8 @@ def wanted_of_ours(fields: Named[str, Field]) -> Wanted:
     return Wanted(frozenset(numbers | (optional & fields.keys())), tuple(views), Fit("keep"), frozenset(optional))
 
 
-def restore(raw: RawEpisode, ours: Named[str, Any]) -> Episode:
-    """The episode that `skill data export` wrote, as it was. Raises EpisodeError."""
+def restore(raw: RawEpisode, ours: Named[str, Any]) -> tuple[Episode, Sequence[Correction]]:
+    """The episode that `skill data export` wrote, as it was, and what people said of it. Raises EpisodeError."""
     infos = ours.get("episodes")
     if ours.get("format") != form.OURS_FORMAT or not isinstance(infos, list) or not 0 <= raw.index < len(infos):
         raise EpisodeError(f"{form.OURS} says nothing of it", cure="give a mapping with --mapping")
@@ -289,9 +290,16 @@ def restore(raw: RawEpisode, ours: Named[str, Any]) -> Episode:
             raise EpisodeError(f"{name} holds values other than 1, 0 and -1")
         return values.astype(np.int8)
 
+    success, reward = labels(form.SUCCESS), float32(form.REWARD, steps)[:, 0]
+    corrected = _corrected(raw, ours)
+    if corrected is not None:
+        if not set(corrected.success) <= {-1, 0, 1}:
+            raise EpisodeError(f"{form.OURS}: its labels are other than 1, 0 and -1")
+        success = np.array(corrected.success, np.int8)
+        reward = _float32("the reward", np.array(corrected.reward, np.float64))
     unknown = np.full((steps + 1, 6), np.nan, np.float32)
     state = float32(form.STATE, steps + 1)
-    return _sound(
+    episode = _sound(
         Episode(
             info=info,
             images=images,
@@ -299,10 +307,22 @@ def restore(raw: RawEpisode, ours: Named[str, Any]) -> Episode:
             wrench=np.ascontiguousarray(state[:, 6:]),
             action=float32(form.ACTION, steps),
             executed=float32(form.EXECUTED, steps),
-            reward=float32(form.REWARD, steps)[:, 0],
+            reward=reward,
             score=float32(form.SCORE, steps + 1)[:, 0] if form.SCORE in numbers else unknown[:, 0],
-            success=labels(form.SUCCESS),
+            success=success,
             truth=labels(form.TRUTH),
             seated_from_tcp=float32(form.SEATED, steps + 1) if form.SEATED in numbers else unknown,
         )
     )
+    return episode, () if corrected is None else corrected.corrections
+
+
+def _corrected(raw: RawEpisode, ours: Named[str, Any]) -> form.Corrected | None:
+    every = ours.get("corrected", {})
+    found = every.get(str(raw.index)) if isinstance(every, dict) else every
+    if found is None:
+        return None
+    try:
+        return form.Corrected.model_validate(found)
+    except ValidationError as error:
+        raise EpisodeError(f"{form.OURS}: what people corrected is damaged: {error.errors()[0]['msg']}") from error

@@ -14,8 +14,11 @@ Version 2.1 has a file for each episode instead, and JSON lines for tasks and ep
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
+from pydantic import BaseModel, ConfigDict, Field
+
+from skillcore.episodes.labels import Correction
 from skillcore.types import ACTION_NAMES
 
 VERSION: Final = "v3.0"
@@ -27,13 +30,24 @@ TASKS = "meta/tasks.parquet"
 EPISODES = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEOS = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
-OLDER_TASKS = "meta/tasks.jsonl"
 OLDER_EPISODES = "meta/episodes.jsonl"
 FILES_A_CHUNK = 1000
 
 OURS = "meta/skillcore.json"
 """Beside what LeRobot knows: all that an episode holds besides its frames, so that nothing is lost on the way back."""
 OURS_FORMAT = 1
+
+
+class Corrected(BaseModel):
+    """What was recorded of an episode whose label people corrected, and what they said, the newest last. success: of
+    each frame, the last one too. reward: of each step."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    success: list[int]
+    reward: list[float]
+    corrections: Annotated[list[Correction], Field(min_length=1)]
+
 
 VIEW = "observation.images.view_{view}"
 STATE = "observation.state"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,18 +18,14 @@ from numpy.typing import NDArray
 
 from skillcore.episodes import EpisodeRow, EpisodeStore
 from skillcore.episodes.checks import info_to_json
+from skillcore.episodes.labels import Correction, corrected_episode
 from skillcore.errors import InputError
 from skillcore.exchange import lerobot_form as form
 from skillcore.exchange.lerobot_files import DataFiles, write_card, write_episodes, write_tasks
+from skillcore.exchange.lerobot_form import Corrected
 from skillcore.exchange.statistics import Statistics
 from skillcore.exchange.video_write import VideoWriter, require_codec
-from skillcore.storage import (
-    flush_folder,
-    make_folder_durably,
-    storage_faults,
-    temporary_beside,
-    write_json_durably,
-)
+from skillcore.storage import folder_in_making, storage_faults, write_json_durably
 from skillcore.types import Episode
 
 Pictures = Literal["png", "video"]
@@ -66,31 +61,20 @@ def write_lerobot(
     Raises InputError if `out` exists, nothing was chosen, or the episodes cannot be one dataset; EpisodeError if one is
     damaged; StorageError if the disk is full or fails.
     """
-    if out.exists() or out.is_symlink():
-        raise InputError(f"{out}: is there already", cure="name a new folder with --out")
     if pictures == "video":
         require_codec()
-    survey = _Survey(store, rows, final_frame=final_frame)
-    if pictures == "video":
-        survey.check_filmable()
-    make_folder_durably(out.parent)
-    building = temporary_beside(out)
-    try:
-        with storage_faults("make the folder", building):
-            building.mkdir()
+    with folder_in_making(out) as building:
+        survey = _Survey(store, rows, final_frame=final_frame)
+        if pictures == "video":
+            survey.check_filmable()
+        corrections = store.corrections()
         with _Writer(building, survey, pictures, task=task) as writer:
             for done, row in enumerate(survey.rows):
                 progress(done, len(survey.rows))
-                writer.add(store.read(row.id))
+                writer.add(store.read(row.id, as_recorded=True), corrections.get(row.id, ()))
             writer.finish()
         progress(len(survey.rows), len(survey.rows))
         _flush(building)
-        with storage_faults("write", out):
-            building.rename(out)
-        flush_folder(out.parent)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
     return dataclasses.replace(writer.written, folder=out)
 
 
@@ -156,6 +140,7 @@ class _Writer:
         self._frames = 0
         self._entries: list[dict[str, Any]] = []
         self._infos: list[dict[str, Any]] = []
+        self._corrected: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> _Writer:
         return self
@@ -169,9 +154,16 @@ class _Writer:
     def written(self) -> Written:
         return Written(self._folder, len(self._entries), self._frames, tuple(self._tasks), self._survey.left_out)
 
-    def add(self, episode: Episode) -> None:
-        """Writes one more episode."""
-        info, number = episode.info, len(self._entries)
+    def add(self, recorded: Episode, corrections: Sequence[Correction] = ()) -> None:
+        """Writes one more episode as people corrected it, and beside it what was recorded."""
+        info, number = recorded.info, len(self._entries)
+        episode = recorded
+        if corrections:
+            episode = corrected_episode(recorded, corrections[-1].success)
+            before = Corrected(
+                success=recorded.success.tolist(), reward=recorded.reward.tolist(), corrections=list(corrections)
+            )
+            self._corrected[str(number)] = before.model_dump()
         frames = episode.steps + int(self._survey.final_frame)
         text = self._task.replace("{skill}", info.skill).replace("{variant}", info.variant).replace("{cell}", info.cell)
         numbers = _numbers(episode, frames, self._survey.known) | {
@@ -213,8 +205,8 @@ class _Writer:
         ours = {
             "format": form.OURS_FORMAT,
             "final_frame": self._survey.final_frame,
-            "lossless": not self._videos,
             "episodes": self._infos,
+            "corrected": self._corrected,
         }
         write_json_durably(self._folder / form.OURS, ours)
         write_card(self._folder, self._info(), final_frame=self._survey.final_frame)

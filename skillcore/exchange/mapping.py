@@ -16,6 +16,7 @@ from skillcore.config import ANGLE, FREQUENCY, LENGTH, Document, StrictModel, va
 from skillcore.errors import ConfigError, Fault, suggest
 from skillcore.exchange.pictures import MAX_SIDE_PX, Fit, Manner
 from skillcore.exchange.source import MAX_WIDTH, Field
+from skillcore.exchange.strangers import shown
 from skillcore.yamlfile import Place, read_yaml
 
 Column = Annotated[int, Checked(ge=0, lt=MAX_WIDTH)]
@@ -92,7 +93,7 @@ class Mapping(StrictModel):
     variant: of all episodes; variants: by the text of their task. Without either the task's text is the variant.
     last_frame: what the data's last frame is. With `repeat` an action was taken in it, and it stands in for the
     observation afterwards too; with `observation` it is the observation after the last action; with `next_obs` the data
-    has that by itself. seated_at_success: an episode that ends in success tells where the tool sits then.
+    has that by itself.
     """
 
     schema_version: Literal[1] = Checked(default=1, alias="schema")
@@ -110,7 +111,6 @@ class Mapping(StrictModel):
     success: Success | None = None
     success_at_end: bool = False
     last_frame: Literal["repeat", "observation", "next_obs"] = "repeat"
-    seated_at_success: bool = True
 
     @model_validator(mode="after")
     def _fits_together(self) -> Mapping:
@@ -162,6 +162,9 @@ def check_against(
     ]
     if rate_hz is None and mapping.control_hz is None:
         faults.append(document.fault(("control_hz",), "is missing, and the data do not say it", "add `control_hz: 20`"))
+    if rate_hz is not None and mapping.control_hz not in (None, rate_hz):
+        reason = f"is {mapping.control_hz:g} Hz, and the data say {rate_hz:g} Hz"
+        faults.append(document.fault(("control_hz",), reason, "remove it"))
     if mapping.last_frame == "next_obs" and not has_after:
         cure = "write `repeat`, or `observation`"
         faults.append(document.fault(("last_frame",), "the data have no next_obs", cure))
@@ -175,7 +178,7 @@ def _view_faults(mapping: Mapping, document: Document, fields: Named[str, Field]
     for number, name in enumerate(mapping.images.views):
         if name not in pictures:
             kind = "is no image" if name in fields else "is no field of the data"
-            cure = suggest(name, pictures) if pictures else "the data have no images"
+            cure = suggest(name, [shown(one) for one in pictures]) if pictures else "the data have no images"
             faults.append(document.fault(("images", "views", number), f"{name!r} {kind}", cure))
     return faults
 
@@ -184,7 +187,8 @@ def _faults(document: Document, fields: Named[str, Field], place: Place, name: s
     numbers = [known for known, field in fields.items() if field.kind == "numbers"]
     if name not in numbers:
         kind = "does not hold plain numbers" if name in fields else "is no field of the data"
-        return [document.fault((*place, "field"), f"{name!r} {kind}", suggest(name, numbers))]
+        cure = suggest(name, [shown(one) for one in numbers])
+        return [document.fault((*place, "field"), f"{name!r} {kind}", cure)]
     has = fields[name].width
     columns = document.at((*place, "columns"))
     if columns is None:

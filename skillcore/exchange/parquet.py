@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from skillcore.errors import EpisodeError
 from skillcore.exchange.source import MAX_WIDTH
-from skillcore.exchange.strangers import shown
+from skillcore.exchange.strangers import damaged, shown
 from skillcore.storage import in_bytes, storage_error
 
 MAX_FILE_BYTES = 16 * 2**30
@@ -52,17 +52,13 @@ class StrangersParquet:
             raise
         except (*_DAMAGE, MemoryError) as error:
             self._stream.close()
-            raise self._damaged(error) from error
+            raise damaged(self.name, error) from error
 
     def __enter__(self) -> StrangersParquet:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._stream.close()
-
-    def _damaged(self, error: BaseException) -> EpisodeError:
-        text = (str(error).splitlines() or [""])[0][:150] or type(error).__name__
-        return EpisodeError(f"{self.name} is damaged: {shown(text)}")
 
     def _check_ends(self) -> int:
         self._stream.seek(0, 2)
@@ -134,7 +130,7 @@ class StrangersParquet:
         except MemoryError as error:
             raise EpisodeError(f"{self.name} needs more memory than reading it may take") from error
         except _DAMAGE as error:
-            raise self._damaged(error) from error
+            raise damaged(self.name, error) from error
         if place < stop:
             raise EpisodeError(f"{self.name} is damaged: it has fewer rows than it claims")
 

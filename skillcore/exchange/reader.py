@@ -71,8 +71,9 @@ def _serve(questions: IO[str], answers: IO[str]) -> None:
 def open_source(path: Path) -> Any:
     """The dataset at a path, by what lies there. Raises EpisodeError, InputError for a package that is missing."""
     from skillcore.errors import EpisodeError
+    from skillcore.storage import there
 
-    if path.is_dir():
+    if there(path) and path.is_dir():
         from skillcore.exchange.lerobot_read import LeRobotSource
 
         return LeRobotSource(path)
@@ -107,13 +108,13 @@ def _read_all(source: Any, asked: dict[str, Any], answers: IO[str]) -> None:
         for number in range(asked["first"], len(source.names)):
             _say(answers, begun=number)
             try:
-                raw = source.read(number, wanted)
+                raw = _read(source, number, wanted)
                 if mapping is None:
-                    episode = restore(raw, source.ours)
+                    episode, corrections = restore(raw, source.ours)
                 else:
                     rate = source.rate_hz
-                    episode = convert(raw, mapping, rate_hz=rate, origin=asked["origin"])
-                store.append(episode)
+                    episode, corrections = convert(raw, mapping, rate_hz=rate, origin=asked["origin"]), ()
+                store.append(episode, corrections)
             except EpisodeError as error:
                 _say(answers, refused=number, what=error.what, cure=error.cure)
             except MemoryError:
@@ -121,6 +122,16 @@ def _read_all(source: Any, asked: dict[str, Any], answers: IO[str]) -> None:
             else:
                 _say(answers, kept=number)
     _say(answers, ended=True)
+
+
+def _read(source: Any, number: int, wanted: Any) -> Any:
+    """One episode. A file that cannot be read costs no other episode: only what cannot be written ends an import."""
+    from skillcore.errors import EpisodeError, StorageError
+
+    try:
+        return source.read(number, wanted)
+    except StorageError as error:
+        raise EpisodeError(error.what, cure=error.cure) from error
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import json
 import math
 import os
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from skillcore.errors import EpisodeError, InputError
 from skillcore.exchange.source import MAX_FRAMES, MAX_WIDTH, Field, RawEpisode, Room, Source, Wanted, checked
-from skillcore.exchange.strangers import shown
+from skillcore.exchange.strangers import damaged, shown
 from skillcore.exchange.video_write import INSTALL
 from skillcore.storage import in_bytes, storage_error
 
@@ -33,6 +34,8 @@ MAX_EPISODES = 1_000_000
 MAX_CHUNK_BYTES = 256 * 2**20
 MAX_ATTRIBUTE_BYTES = 2**20
 FRAMES_AT_ONCE = 32
+SAMPLE = 100
+"""So many demonstrations say which fields there are."""
 AFTER = "next_obs/"
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 32000: "lzf"}
 """What comes with h5py. Others would be loaded from wherever the machine has them."""
@@ -75,11 +78,11 @@ class RobomimicSource(Source):
         except EpisodeError:
             raise
         except _DAMAGE as error:
-            raise _damaged("the file", error) from error
+            raise damaged("the file", error) from error
         if not self._names:
             raise EpisodeError("the file has no demonstration")
         self.names = [shown(name) for name in self._names]
-        found = self._first_fields()
+        found = self._common_fields()
         self.fields = {name: field for name, field in found.items() if not name.startswith(AFTER)}
         self.has_after = any(name.startswith(AFTER) for name in found)
 
@@ -112,24 +115,33 @@ class RobomimicSource(Source):
             pass  # The mapping has to say it, then.
         return None
 
-    def _first_fields(self) -> dict[str, Field]:
-        """The fields of the first demonstration that can be read."""
+    def _common_fields(self) -> dict[str, Field]:
+        """The fields that at least half of the first demonstrations have, of those that can be read; each as most of
+        them have it."""
         fault: EpisodeError | None = None
-        for name in self._names[:100]:
+        found: list[tuple[str, Field]] = []
+        readable = 0
+        for name in self._names[:SAMPLE]:
             try:
-                demo = self._linked(self._data, name)
-                found = dict(self._fields_of(demo, ""))
+                own = self._fields_of(self._linked(self._data, name), "")
             except EpisodeError as error:
                 fault = fault or error
             except _DAMAGE as error:
-                fault = fault or _damaged(name, error)
+                fault = fault or damaged(name, error)
             else:
-                if found:
-                    return found
-        raise fault or EpisodeError("its demonstrations hold nothing")
+                found += own
+                readable += bool(own)
+        if not found:
+            raise fault or EpisodeError("its demonstrations hold nothing")
+        # The rarest first, so that the most frequent stays.
+        chosen = dict(field for field, _ in reversed(Counter(found).most_common()))
+        frequent = Counter(name for name, _ in found)
+        return {name: chosen[name] for name in frequent if 2 * frequent[name] >= readable}
 
     def _fields_of(self, group: Any, prefix: str) -> list[tuple[str, Field]]:
-        found = []
+        found: list[tuple[str, Field]] = []
+        if not isinstance(group, self._h5py.Group):
+            return found
         for name in list(group)[:1000]:
             if not isinstance(group.get(name, getlink=True), self._h5py.HardLink):
                 continue
@@ -149,7 +161,7 @@ class RobomimicSource(Source):
         except MemoryError as error:
             raise EpisodeError("it needs more memory than reading it may take") from error
         except _DAMAGE as error:
-            raise _damaged("it", error) from error
+            raise damaged("it", error) from error
 
     def _read(self, number: int, wanted: Wanted) -> RawEpisode:
         demo = self._linked(self._data, self._names[number])
@@ -171,9 +183,8 @@ class RobomimicSource(Source):
             for start in range(0, frames, FRAMES_AT_ONCE):
                 for offset, picture in enumerate(arrays[key][start : start + FRAMES_AT_ONCE]):
                     room.images[start + offset, view] = wanted.fit(np.ascontiguousarray(picture))
-        return RawEpisode(
-            self.names[number], number, "", numbers, room.images, self._after(demo, wanted, numbers, frames)
-        )
+        after = self._after(demo, wanted, numbers, frames) if wanted.after else None
+        return RawEpisode(self.names[number], number, "", numbers, room.images, after)
 
     def _after(
         self, demo: Any, wanted: Wanted, numbers: dict[str, NDArray[np.float64]], frames: int
@@ -250,8 +261,3 @@ def _field(array: Any) -> Field:
 def _in_order(name: str) -> list[tuple[int, str]]:
     """demo_2 comes before demo_10."""
     return [(int(part), "") if part.isdecimal() and len(part) < 18 else (-1, part) for part in re.split(r"(\d+)", name)]
-
-
-def _damaged(what: str, error: BaseException) -> EpisodeError:
-    text = (str(error).splitlines() or [""])[0][:150] or type(error).__name__
-    return EpisodeError(f"{shown(what)} is damaged: {shown(text)}")

@@ -20,7 +20,8 @@ MAX_FRAMES = 100_000
 MAX_WIDTH = 4096
 MAX_FIELDS = 1000
 MAX_BYTES = 2**30
-"""Of one episode: its images after they were made to fit, or the numbers of one field."""
+"""Of an episode's images after they were made to fit. Its numbers are limited by `MAX_FRAMES` and `MAX_WIDTH`, and by
+the memory of the process that reads them."""
 
 Kind = Literal["numbers", "image", "video", "other"]
 
@@ -46,12 +47,14 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which fields to read. views: those of images, in this order. may_be_nan: fields whose NaN says "not known"."""
+    """Which fields to read. views: those of images, in this order. may_be_nan: fields whose NaN says "not known".
+    after: also what was observed after the last step."""
 
     numbers: frozenset[str]
     views: tuple[str, ...]
     fit: Fit
     may_be_nan: frozenset[str] = frozenset()
+    after: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -60,7 +63,7 @@ class RawEpisode:
 
     index: its number as the dataset counts. numbers: by field, (frames, width) float64, all finite. images: (frames,
     views, H, W, 3) uint8 RGB. after: the observation after the last step, numbers (width,) and images (views, H, W, 3),
-    where the data has it.
+    where it was wanted, and the data has it.
     """
 
     name: str
@@ -69,11 +72,6 @@ class RawEpisode:
     numbers: dict[str, NDArray[np.float64]]
     images: Image
     after: tuple[dict[str, NDArray[np.float64]], Image] | None = None
-    note: str = ""
-
-    @property
-    def frames(self) -> int:
-        return len(self.images)
 
 
 class Source(ABC):

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from skillcore.errors import EpisodeError
-from skillcore.storage import in_bytes, storage_error
+from skillcore.storage import in_bytes, storage_error, there
 
 MAX_JSON_BYTES = 256 * 2**20
 MAX_LINE_BYTES = 16 * 2**20
@@ -30,7 +30,8 @@ class StrangersFolder:
 
     def has(self, name: str) -> bool:
         """Whether there is anything of this name, sound or not."""
-        return (self.folder / _inside(name)).is_symlink() or (self.folder / _inside(name)).exists()
+        path = self.folder / _inside(name)
+        return there(path) or path.is_symlink()
 
     def file(self, name: str, *, limit: int) -> Path:
         """The path of a regular file of at most `limit` bytes. name: relative, with `/`."""
@@ -112,6 +113,12 @@ def shown(name: str) -> str:
     """A name from a stranger, for a message: short, and without what would steer a terminal."""
     text = "".join(character if character.isprintable() else "?" for character in str(name))
     return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+def damaged(what: str, error: BaseException) -> EpisodeError:
+    """The EpisodeError for what a library says of a stranger's file."""
+    text = (str(error).splitlines() or [""])[0][:150] or type(error).__name__
+    return EpisodeError(f"{shown(what)} is damaged: {shown(text)}")
 
 
 def _inside(name: str) -> PurePosixPath:

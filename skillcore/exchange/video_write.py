@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -61,17 +63,14 @@ class VideoWriter:
         assert container is not None
         assert stream is not None
         start = self._frames
-        try:
-            with storage_faults("write", self._path):
-                for picture in pictures:
-                    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-                    frame.pts, frame.time_base = self._frames, 1 / self._rate
-                    packets = stream.encode(frame)
-                    container.mux(packets)
-                    self._size += sum(packet.size for packet in packets)
-                    self._frames += 1
-        except av.error.FFmpegError as error:
-            raise InputError(f"{self._path}: the video encoder failed: {error}", cure=INSTALL) from error
+        with self._faults():
+            for picture in pictures:
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+                frame.pts, frame.time_base = self._frames, 1 / self._rate
+                packets = stream.encode(frame)
+                container.mux(packets)
+                self._size += sum(packet.size for packet in packets)
+                self._frames += 1
         chunk, file = place_of(self._file)
         return {
             f"videos/{self._key}/chunk_index": chunk,
@@ -85,11 +84,21 @@ class VideoWriter:
         chunk, file = place_of(self._file)
         return self._folder / form.VIDEOS.format(video_key=self._key, chunk_index=chunk, file_index=file)
 
+    @contextlib.contextmanager
+    def _faults(self) -> Iterator[None]:
+        import av
+
+        try:
+            with storage_faults("write", self._path):
+                yield
+        except av.error.FFmpegError as error:
+            raise InputError(f"{self._path}: the video encoder failed: {error}", cure=INSTALL) from error
+
     def _open(self, height_px: int, width_px: int) -> None:
         import av
 
         self._file, self._frames, self._size = self._file + 1, 0, 0
-        with storage_faults("write", self._path):
+        with self._faults():
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._container = av.open(str(self._path), "w", format="mp4")
             stream = self._container.add_stream(CODEC, rate=self._rate, options=OPTIONS)
@@ -97,11 +106,11 @@ class VideoWriter:
             self._stream = stream
 
     def close(self) -> None:
-        """Ends the file that is open. May be called twice. Raises StorageError."""
+        """Ends the file that is open. May be called twice. Raises as `add` does."""
         container, stream = self._container, self._stream
         self._container = self._stream = None
         if container is not None and stream is not None:
-            with storage_faults("write", self._path):
+            with self._faults():
                 container.mux(stream.encode(None))
                 container.close()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from skillcore.cell_config import LoadedCell
-from skillcore.episodes import ReplayCache
+from skillcore.episodes import EpisodeStore, ReplayCache
 from skillcore.errors import BundleError, InputError
 from skillcore.learning.bundles import Bundle, Card, new_card, save_bundle
 from skillcore.learning.datasets import Dataset, open_dataset
@@ -18,6 +19,7 @@ from skillcore.learning.recorded import HeldOut, completed_labels, doubts, held_
 from skillcore.learning.seeds import seed_for
 from skillcore.plugins import Registry
 from skillcore.skill import Skill
+from skillcore.storage import there
 
 RATE_TOLERANCE = 0.01
 
@@ -45,7 +47,7 @@ def pretrain_recorded(
     trained and why, for data that does not fit, or a folder that exists; EpisodeError, StorageError for the data;
     UnknownNameError and ConfigError for the recipe.
     """
-    if place.exists():
+    if there(place):
         raise InputError(f"{place}: already exists", cure="give the name of a new folder")
     if kept is not None and kept_reward is not None:
         raise InputError(
@@ -55,6 +57,7 @@ def pretrain_recorded(
     datasets = [open_dataset(folder, size_px=size) for folder in folders]
     for folder, dataset in zip(folders, datasets, strict=True):
         _check(folder, dataset.cache, skill, control)
+    _check_apart(folders)
     data = completed_labels(ReplayCache.joined([one.cache for one in datasets]))
     refuse(shortages(data, policy=kept is None, reward_model=kept_reward is None))
     for doubt in doubts(data, reward_model=kept_reward is None):
@@ -114,6 +117,24 @@ def _check(folder: Path, data: ReplayCache, skill: Skill, control: dict[str, flo
             f"{folder}: was recorded at {wrong[0]:g} Hz, and control.rate_hz of the cell is {rate:g}",
             cure="name the cell whose actions these are: --cell FILE",
         )
+
+
+def _check_apart(folders: Sequence[Path]) -> None:
+    """Raises InputError where stores hold the same episodes: one that is trained on could be kept back as well."""
+    holders: dict[str, Path] = {}
+    for folder in folders:
+        with EpisodeStore(folder, create=False) as store:
+            own = {row.sha256 for row in store.recorded_rows()}
+        both = holders.keys() & own
+        if both:
+            other = holders[min(both)]
+            raise InputError(
+                f"{len(both)} of the episodes in {folder} are in {other} too",
+                cure=f"join them: skill data merge {shlex.quote(str(other))} {shlex.quote(str(folder))} --out NEW"
+                if folder.resolve() != other.resolve()
+                else "name each store once",
+            )
+        holders |= dict.fromkeys(own, folder)
 
 
 def _taken_over(recipe: Recipe, option: str, bundle: Bundle, views: int, size_px: int) -> Recipe:

@@ -69,19 +69,21 @@ class Recorded:
 
 
 def completed_labels(data: ReplayCache) -> Recorded:
-    """What follows from how episodes ended. An aborted one says nothing of success unless it is labelled."""
+    """What follows from how episodes ended. An aborted one says nothing of success unless it is labelled; nor does an
+    imported one, whose data may never have said it. Without a pose nothing says where success lies."""
     success, seated = data.success.copy(), data.seated_from_tcp.copy()
     by_outcome = by_hindsight = unlabelled = 0
     for number in range(data.episodes):
         frames = slice(int(data.episode_starts[number]), int(data.episode_starts[number + 1]))
         if (success[frames] < 0).all():
             outcome = data.infos[number].outcome
-            if outcome == "aborted":
+            if outcome == "aborted" or data.infos[number].source == "import":
                 unlabelled += 1
                 continue
             by_outcome += 1
             success[frames] = corrected_labels(success[frames], data.pose[frames], success=outcome == "success")
-        if not np.isfinite(seated[frames]).all(1).any() and (success[frames] == 1).any():
+        is_known = np.isfinite(seated[frames]).all(1).any()
+        if not is_known and data.pose[frames].any() and (success[frames] == 1).any():
             by_hindsight += 1
             seated[frames] = _hindsight(data.pose[frames], int(np.flatnonzero(success[frames] == 1)[-1]))
     steps = success.copy()
@@ -132,11 +134,14 @@ def shortages(data: Recorded, *, policy: bool, reward_model: bool) -> list[Short
     found = []
     count = data.labels.episodes
     if policy and not np.isfinite(data.labels.seated_from_tcp).all(1).any():
+        reason, cure = "succeeded", "correct labels that are wrong (skill data relabel --help)"
+        if data.has_success.any():
+            reason, cure = "that succeeded has a pose", "import them anew with `pose` in the mapping"
         found.append(
             Shortage(
                 "the policy",
-                f"none of the {count} episodes succeeded, so that nothing says where success lies",
-                "add episodes that succeeded, or correct labels that are wrong (skill data relabel --help)",
+                f"none of the {count} episodes {reason}, so that nothing says where success lies",
+                f"add episodes that succeeded, or {cure}",
             )
         )
     elif policy and not len(data.steps.step_frames):
@@ -184,7 +189,7 @@ def doubts(data: Recorded, *, reward_model: bool) -> list[str]:
             "(skill data show) and correct what is wrong (skill data relabel)"
         )
     if data.unlabelled:
-        found.append(f"{data.unlabelled} aborted episodes without a label are left out")
+        found.append(f"{data.unlabelled} aborted or imported episodes without a label are left out")
     if reward_model and data.has_success.all():
         found.append(
             "no episode failed: the reward model meets no near miss, and will take some for success; add failures, or "

@@ -149,7 +149,9 @@ def statistics_of(folder: Path, progress: Callable[[int, int], None] = lambda do
 
 
 def _success(rows: Sequence[EpisodeRow]) -> Rate:
-    return Rate(sum(said_of(row).success for row in rows), len(rows))
+    """Of those of which anybody says how they ended."""
+    known = [said.success for row in rows if (said := said_of(row)).success is not None]
+    return Rate(sum(known), len(known))
 
 
 def _of_variant(name: str, rows: Sequence[EpisodeRow], peaks: Mapping[str, float]) -> OfVariant:

@@ -26,7 +26,7 @@ PANEL_PX, LABELLED_PX = 170, 200
 PAPER: Colour = (255, 255, 255)
 LIGHT: Colour = (250, 190, 110)
 """Of what was asked for, which lies behind what was done."""
-BY = {"correction": "by a person", "label": "by its label", "outcome": "by how it ended"}
+BY = {"correction": "by a person", "label": "by its label", "outcome": "by how it ended", "nobody": "nobody says"}
 """Who says whether an episode succeeded, in words."""
 
 
@@ -49,8 +49,8 @@ class Motion:
         )
 
 
-def yes(value: bool) -> str:
-    return "yes" if value else "no"
+def yes(value: bool | None) -> str:
+    return "not known" if value is None else "yes" if value else "no"
 
 
 def words_of(row: EpisodeRow, episode: Episode, corrections: Sequence[Correction]) -> list[str]:
@@ -103,7 +103,7 @@ def drawn(row: EpisodeRow, episode: Episode, corrections: Sequence[Correction]) 
     said = said_of(row)
     for number, line in enumerate(lines):
         is_verdict = line.startswith("success:")
-        colour = (GREEN if said.success else RED) if is_verdict else INK if number < 2 else FAINT
+        colour = {True: GREEN, False: RED, None: INK}[said.success] if is_verdict else INK if number < 2 else FAINT
         place = (MARGIN, MARGIN + 34 + LINE_PX * number + 12)
         write(sheet, line, place, 0.52, colour, bold=is_verdict, width=room)
     _draw_strip(sheet, episode, frames, strip_top, cell, heights)

@@ -52,7 +52,7 @@ def recorded(seed: int, variant: str, outcome: Outcome, **info: float) -> Episod
     frames = STEPS + 1
     pose = np.cumsum(rng.normal(0.0, 0.004, (frames, 6)), axis=0).astype(np.float32)
     return Episode(
-        info=EpisodeInfo("insertion", variant, "bench", seed, "import", outcome, **info),  # type: ignore[arg-type]
+        info=EpisodeInfo("insertion", variant, "bench", seed, "practice", outcome, **info),  # type: ignore[arg-type]
         images=rng.integers(0, 256, (frames, 2, SIZE_PX, SIZE_PX, 3), np.uint8),
         pose=pose - pose[0],
         wrench=rng.normal(0.0, 3.0, (frames, 6)).astype(np.float32),
@@ -172,6 +172,19 @@ def test_what_does_not_fit_is_told(
     folder = made_store(tmp_path / "one", "sfsf", **info)
     assert pretrain(recipe, "--data", str(folder), *more) == 2
     assert told in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_stores_that_hold_the_same_episodes_are_refused(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = made_store(tmp_path / "one", "sfsf"), made_store(tmp_path / "two", "sfff")
+    assert pretrain(recipe, "--data", str(one), "--data", str(one)) == 2
+    assert "name each store once" in capsys.readouterr().err
+    assert pretrain(recipe, "--data", str(one), "--data", str(two)) == 2
+    told = capsys.readouterr().err
+    assert f"3 of the episodes in {two} are in {one} too" in told
+    assert f"skill data merge {one} {two} --out NEW" in told
     assert not (tmp_path / "bundle").exists()
 
 

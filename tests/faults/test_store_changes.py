@@ -119,7 +119,7 @@ def test_joining_on_a_full_disk_leaves_nothing(
     with pytest.raises(StorageError, match="it needs"):
         merge(sources, small_disk / "new")
     # Others may take the space after the look at it.
-    monkeypatch.setattr("skillcore.episodes.combining.require_space", lambda path, size: None)
+    monkeypatch.setattr("skillcore.storage.require_space", lambda path, size: None)
     for leave in (0, 200_000, 400_000):
         (small_disk / "filler").unlink()
         _fill(small_disk, leave)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -9,13 +10,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from skillcore.errors import StorageError
+from skillcore.errors import InputError, StorageError
 from skillcore.storage import (
     exclusive,
+    folder_in_making,
     in_bytes,
     is_held,
     is_temporary,
@@ -218,4 +221,49 @@ def test_a_lock_that_is_held_is_seen_and_one_that_is_free_is_left_alone(tmp_path
     assert not is_held(lock)
     # To look has not kept it.
     with exclusive(lock, timeout_s=1.0):
+        pass
+
+
+def test_a_folder_in_making_appears_when_it_is_complete(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "data"
+    with folder_in_making(out) as place:
+        (place / "file").write_text("all of it")
+        assert not out.exists()
+    assert (out / "file").read_text() == "all of it"
+    with pytest.raises(InputError, match="is there already"), folder_in_making(out):
+        pass
+    with pytest.raises(InputError, match="is there already"), folder_in_making(Path("/")):
+        pass
+    with pytest.raises(ValueError, match="given up"), folder_in_making(out.with_name("other")):
+        raise ValueError("given up")
+    with folder_in_making(out.with_name("none")) as place:
+        place.rmdir()
+    assert [path.name for path in out.parent.iterdir()] == ["data"]
+
+
+def test_of_folders_in_making_only_what_a_kill_left_of_the_same_one_is_removed(tmp_path: Path) -> None:
+    for name in (".data.1a2b3c4d.tmp", ".data.v2.1a2b3c4d.tmp", ".data.tmp", ".data.1a2b3c4d.tmp.mine"):
+        (tmp_path / name).mkdir()
+    with folder_in_making(tmp_path / "data"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".data.1a2b3c4d.tmp.mine",
+        ".data.tmp",
+        ".data.v2.1a2b3c4d.tmp",
+        "data",
+    ]
+
+
+def test_a_folder_that_another_process_has_just_made_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "data"
+
+    @contextlib.contextmanager
+    def waited(lock: Path, *, timeout_s: float) -> Iterator[None]:
+        out.mkdir()
+        yield
+
+    monkeypatch.setattr("skillcore.storage.exclusive", waited)
+    with pytest.raises(InputError, match="is there already"), folder_in_making(out):
         pass

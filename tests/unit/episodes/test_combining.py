@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,6 +68,29 @@ def test_what_several_stores_hold_is_kept_once_with_the_corrections_of_all(tmp_p
         assert both.verify() == []
 
 
+@pytest.mark.parametrize("times", [(5, 5, 5), (5, 3, 4)], ids=["in one second", "by a clock that went back"])
+def test_the_newest_correction_of_a_store_stays_the_newest(
+    tmp_path: Path, make_episode: Make, times: tuple[int, ...]
+) -> None:
+    one = _store(tmp_path / "one", [make_episode(0)])
+    split(one.folder, tmp_path / "parts", {"a": one.rows()})
+    name = one.rows()[0].id
+    for who, second in zip(("zoe", "ada", "zoe"), times, strict=True):
+        number = one.relabel(name, who == "zoe", who=who).number
+        path = one.folder / "labels" / f"{name}.{number:04d}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"when": f"2026-01-02T03:04:0{second}+00:00"}))
+    before = [each.who for each in one.corrections(name)[name]]
+    for folders in ([one.folder, tmp_path / "parts" / "a"], [tmp_path / "parts" / "a", one.folder]):
+        out = tmp_path / f"both {folders[0].name}"
+        merge(folders, out)
+        with EpisodeStore(out, create=False) as both:
+            assert [each.who for each in both.corrections()[name]] == before
+    # What both hold is kept once.
+    merge([out, one.folder], tmp_path / "again")
+    with EpisodeStore(tmp_path / "again", create=False) as both:
+        assert [each.who for each in both.corrections()[name]] == before
+
+
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
@@ -103,7 +127,7 @@ def test_a_folder_that_is_there_is_not_touched(tmp_path: Path, make_episode: Mak
     two = _store(tmp_path / "two", [make_episode(1)])
     (tmp_path / "both").mkdir()
     (tmp_path / "both" / "mine.txt").write_text("mine")
-    with pytest.raises(InputError, match="already exists"):
+    with pytest.raises(InputError, match="is there already"):
         merge([one.folder, two.folder], tmp_path / "both")
     with pytest.raises(InputError, match="named twice"):
         merge([one.folder, tmp_path / "two" / ".." / "one"], tmp_path / "new")
@@ -167,6 +191,14 @@ def test_another_seed_draws_others() -> None:
     rows = _rows(["a"] * 30)
     drawn = {frozenset(row.id for row in by_share(rows, 0.5, seed)["train"]) for seed in range(5)}
     assert len(drawn) > 1
+
+
+def test_variants_of_long_names_stay_apart() -> None:
+    names = ["a" * 250 + "1", "a" * 250 + "2", "b"]
+    parts = by_variant(_rows(names))
+    assert sorted({row.variant for row in own}.pop() for own in parts.values()) == names
+    assert len(by_variant(_rows(names[:2]))) == 2
+    assert len(by_variant(_rows(["", "unnamed"]))) == 2
 
 
 def test_one_variant_cannot_be_split_by_variant() -> None:

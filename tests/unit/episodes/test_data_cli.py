@@ -255,6 +255,22 @@ def test_several_are_relabelled_only_if_all_are_known(folder: Path) -> None:
         assert store.corrections() == {}
 
 
+def test_several_are_relabelled_only_if_all_can_be(folder: Path) -> None:
+    first, second, *_ = _ids(folder)
+    with EpisodeStore(folder) as store:
+        store.relabel(second, True, who="ada")
+    path = folder / "labels" / f"{second}.0001.json"
+    kept = path.read_bytes()
+    result = _run("relabel", str(folder), "--episode", "0", "--episode", "1", "--success", "yes", "--who", 101 * "x")
+    assert isinstance(result.exception, InputError)
+    path.write_text("damaged")
+    with EpisodeStore(folder) as store, pytest.raises(EpisodeError, match="damaged"):
+        store.relabel_many([first, second], False, who="ada")
+    path.write_bytes(kept)
+    with EpisodeStore(folder) as store:
+        assert {name: len(own) for name, own in store.corrections().items()} == {second: 1}
+
+
 def test_deleting_asks_unless_told_otherwise(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = _ids(folder)
     result = _run("delete", str(folder), "--connector", "hdmi")

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from skillcore.cli import main
 from skillcore.episodes import EpisodeStore
 from skillcore.episodes.index import Index
+from skillcore.episodes.labels import read_correction
 from skillcore.errors import EpisodeError, StorageError
 from skillcore.types import Episode
 
@@ -93,6 +95,51 @@ def test_a_damaged_deleted_episode_does_not_come_back(store: EpisodeStore) -> No
     with pytest.raises(EpisodeError, match="its SHA-256 has changed"):
         store.restore()
     assert len(_ids(store)) == 2
+
+
+@pytest.mark.parametrize("what", ["delete", "restore"])
+def test_a_deletion_that_was_killed_is_finished_by_a_store_that_was_open_before(
+    store: EpisodeStore, folder: Path, what: str
+) -> None:
+    first, second, third = _ids(store)
+    store.relabel(first, True, who="ada")
+    store.delete([second])
+    with EpisodeStore(folder) as other, pytest.MonkeyPatch.context() as patch:
+        # As a kill would leave it: the row is gone, the files lie where they were.
+        patch.setattr("skillcore.episodes.deletion.settle", lambda layout, index: None)
+        other.delete([first])
+    store.delete([third]) if what == "delete" else store.restore([second])
+    assert store.verify() == []
+    store.restore()
+    assert _ids(store) == [first, second, third]
+    assert list(store.corrections()) == [first]
+
+
+def test_what_is_damaged_blocks_no_other_that_is_named(store: EpisodeStore) -> None:
+    first, second, _ = _ids(store)
+    store.delete([first, second])
+    path = store.folder / "deleted" / f"{first}.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+    assert main(["data", "restore", str(store.folder), "--episode", second]) == 0
+    assert second in _ids(store)
+    assert path.exists()
+
+
+def test_what_lies_where_an_episode_comes_back_to_is_kept(store: EpisodeStore) -> None:
+    first = _ids(store)[0]
+    store.relabel(first, True, who="ada")
+    store.delete([first])
+    # Somebody has put the file back by hand, and said something else of it since.
+    (store.folder / "episodes" / f"{first}.parquet").write_bytes(
+        (store.folder / "deleted" / f"{first}.parquet").read_bytes()
+    )
+    store.repair()
+    store.relabel(first, False, who="bob")
+    store.restore()
+    assert [one.who for one in store.corrections(first)[first]] == ["ada"]
+    (kept,) = (store.folder / "quarantine").iterdir()
+    assert read_correction(kept).who == "bob"
+    assert store.verify() == []
 
 
 def test_a_damaged_note_of_what_is_pending_is_told_and_repaired(store: EpisodeStore, folder: Path) -> None:

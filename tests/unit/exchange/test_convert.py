@@ -10,11 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillcore.config import parse_yaml, validate
+from skillcore.episodes import ReplayCache
+from skillcore.episodes.labels import corrected_episode
 from skillcore.errors import ConfigError, EpisodeError
 from skillcore.exchange.convert import convert
 from skillcore.exchange.mapping import Mapping
 from skillcore.exchange.pictures import Fit
 from skillcore.exchange.source import RawEpisode
+from skillcore.learning.recorded import completed_labels, shortages
 from skillcore.types import Episode, Pose
 
 FRAMES = 5
@@ -69,7 +72,7 @@ def test_labels_speak_of_the_frame_that_follows() -> None:
     assert unknown.info.outcome == "timeout"
 
 
-def test_poses_are_seen_from_the_start_and_success_tells_the_seat() -> None:
+def test_poses_are_seen_from_the_start_and_success_tells_the_seat_until_it_is_taken_back() -> None:
     position = [[400.0 + frame, 100.0, 200.0] for frame in range(FRAMES)]
     turn = [[np.pi, 0.0, 0.0]] * FRAMES
     episode = made(
@@ -79,12 +82,30 @@ def test_poses_are_seen_from_the_start_and_success_tells_the_seat() -> None:
     np.testing.assert_allclose(episode.pose[:, 0], 0.001 * np.arange(5), atol=1e-6)
     np.testing.assert_allclose(episode.pose[:, 1:], 0.0, atol=1e-6)
     assert episode.info.start_from_base == pytest.approx((0.4, 0.1, 0.2, np.pi, 0.0, 0.0))
-    np.testing.assert_allclose(episode.seated_from_tcp[:, 0], 0.001 * (4 - np.arange(5)), atol=1e-6)
-    blind = made(
-        mapping_of(pose=POSE, success={"field": "done"}, seated_at_success=False),
-        raw(position=position, turn=turn, done=[0, 0, 0, 0, 1]),
-    )
-    assert np.isnan(blind.seated_from_tcp).all()
+    # Where the seat is follows from the label, which a person may take back.
+    assert np.isnan(episode.seated_from_tcp).all()
+    way = completed_labels(ReplayCache.from_episodes([episode])).labels.seated_from_tcp
+    np.testing.assert_allclose(way[:, 0], 0.001 * (4 - np.arange(5)), atol=1e-6)
+    taken_back = ReplayCache.from_episodes([corrected_episode(episode, False)])
+    assert np.isnan(completed_labels(taken_back).labels.seated_from_tcp).all()
+
+
+def test_without_a_pose_a_success_says_nothing_of_the_seat() -> None:
+    episode = made(mapping_of(success={"field": "done"}, last_frame="observation"), raw(done=[0, 0, 0, 1, 1]))
+    data = completed_labels(ReplayCache.from_episodes([episode]))
+    assert data.by_hindsight == 0
+    assert np.isnan(data.labels.seated_from_tcp).all()
+    (found,) = shortages(data, policy=True, reward_model=False)
+    assert "none of the 1 episodes that succeeded has a pose" in found.reason
+
+
+def test_where_the_data_do_not_say_success_nothing_is_called_a_failure() -> None:
+    episode = made(mapping_of(), raw())
+    data = completed_labels(ReplayCache.from_episodes([episode]))
+    assert set(data.labels.success.tolist()) == {-1}
+    assert (data.by_outcome, data.unlabelled) == (0, 1)
+    said = completed_labels(ReplayCache.from_episodes([corrected_episode(episode, False)]))
+    assert set(said.labels.success.tolist()) == {0}
 
 
 def test_actions_in_the_base_are_turned_into_the_tool() -> None:

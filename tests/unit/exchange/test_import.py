@@ -33,6 +33,55 @@ def test_what_was_exported_comes_back_as_it_was(store: EpisodeStore, tmp_path: P
         assert back.verify() == []
 
 
+@pytest.mark.parametrize("final_frame", [True, False])
+def test_corrections_come_back_and_what_they_corrected(store: EpisodeStore, tmp_path: Path, final_frame: bool) -> None:
+    first, second, *_ = (row.id for row in store.rows())
+    store.relabel(first, True, who="ada", why="seen")
+    store.relabel(first, False, who="bob")
+    store.relabel(second, True, who="ada")
+    written = store.read(second)
+    write_lerobot(store, store.rows(), tmp_path / "out", final_frame=final_frame)
+    rows = pq.read_table(tmp_path / "out" / "data" / "chunk-000" / "file-000.parquet").to_pylist()
+    # Others get what holds now.
+    assert [row["success"] for row in rows if row["episode_index"] == 1] == written.success.tolist()[: 3 + final_frame]
+    bring_in(tmp_path / "out", tmp_path / "back", None)
+    with EpisodeStore(tmp_path / "back", create=False) as back:
+        assert list(back.corrections().values()) == list(store.corrections().values())
+        for row, again in zip(store.rows(), back.rows(), strict=True):
+            if final_frame:
+                assert row == again
+            if row.corrected >= 0:
+                for as_recorded in (True, False):
+                    before, after = (
+                        of.read(one.id, as_recorded=as_recorded) for of, one in ((store, row), (back, again))
+                    )
+                    np.testing.assert_array_equal(after.success[: row.steps], before.success[: row.steps])
+                    np.testing.assert_array_equal(after.reward, before.reward)
+        assert back.verify() == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"success": [7] * 3}, "labels are other than 1, 0 and -1"),
+        ({"success": [1]}, "success is int8 (1,), not int8 (3,)"),
+        ({"reward": [1e300] * 2}, "the reward reaches 1e+300"),
+        ({"reward": [float("nan")] * 2}, "reward holds values that are not finite"),
+        ({"corrections": []}, "is damaged: List should have at least 1 item"),
+    ],
+)
+def test_what_was_corrected_is_checked(store: EpisodeStore, tmp_path: Path, wrong: dict[str, Any], told: str) -> None:
+    store.relabel(store.rows()[0].id, True, who="ada")
+    write_lerobot(store, store.rows(), tmp_path / "out")
+    path = tmp_path / "out" / "meta" / "skillcore.json"
+    ours = json.loads(path.read_text())
+    ours["corrected"]["0"] |= wrong
+    path.write_text(json.dumps(ours))
+    (refused,) = bring_in(tmp_path / "out", tmp_path / "back", None).refused
+    assert refused.name == "episode 0"
+    assert told in refused.what
+
+
 def test_what_was_exported_as_video_comes_back_but_for_its_pixels(
     make_episode: Callable[..., Episode], tmp_path: Path
 ) -> None:
@@ -100,6 +149,28 @@ def test_a_fall_of_the_reading_process_costs_one_episode(
     with EpisodeStore(tmp_path / "out", create=False) as store:
         assert [row.trial for row in store.rows()] == [0, 2]
         assert store.verify() == []
+
+
+UNREADABLE = """
+from skillcore.errors import StorageError
+reads = lerobot_read.LeRobotSource.read
+def read(self, number, wanted):
+    if number == 1:
+        raise StorageError("cannot read episode_000001.parquet: permission is denied", cure="change the permissions")
+    return reads(self, number, wanted)
+lerobot_read.LeRobotSource.read = read
+"""
+
+
+def test_a_file_that_cannot_be_read_costs_one_episode(
+    make_lerobot: MakeDataset, mapping_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bringing, "READER", reader_that(UNREADABLE))
+    summary = bring_in(make_lerobot(tmp_path / "data"), tmp_path / "out", mapping_file)
+    assert summary.kept == 2
+    assert [(one.name, one.what, one.cure) for one in summary.refused] == [
+        ("episode 1", "cannot read episode_000001.parquet: permission is denied", "change the permissions")
+    ]
 
 
 ENDS_EARLY = """
@@ -189,6 +260,27 @@ def test_robomimic_is_taken_in(
     assert int(episode.images[-1, 0, 0, 0, 1]) == 60
 
 
+def test_success_that_the_data_do_not_say_is_not_known(
+    make_lerobot: MakeDataset, mapping_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mapping_file.write_text(mapping_file.read_text().replace("success: {field: next.success}\n", ""))
+    data, out = make_lerobot(tmp_path / "data"), tmp_path / "out"
+    assert main(["data", "import", str(data), "--out", str(out), "--mapping", str(mapping_file)]) == 0
+    assert "success:  not known\n" in capsys.readouterr().out
+    with EpisodeStore(out, create=False) as store:
+        first = store.rows()[0].id
+    assert main(["data", "stats", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert "success      not known\n" in told
+    assert "known by   nobody 3\n" in told
+    assert main(["data", "relabel", str(out), "--episode", first, "--success", "yes", "--who", "ada"]) == 0
+    assert "(it was not known, nobody says)" in capsys.readouterr().out
+    assert main(["data", "stats", str(out)]) == 0
+    assert "success      100% (1 of 1;" in capsys.readouterr().out
+    assert main(["data", "show", str(out), "--episode", "1", "--png", str(tmp_path / "look.png")]) == 0
+    assert "success: not known, nobody says" in capsys.readouterr().out
+
+
 def test_a_draft_fits_the_data_it_was_made_for(
     make_robomimic: MakeDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,6 +291,10 @@ def test_a_draft_fits_the_data_it_was_made_for(
     assert main(["data", "import", str(data), "--out", str(tmp_path / "out"), "--mapping", str(draft)]) == 0
     assert main(["data", "import", str(data), "--draft", str(draft)]) == 2
     assert "is there already" in capsys.readouterr().err
+    both = ["--mapping", str(draft), "--draft", str(tmp_path / "another.yaml")]
+    assert main(["data", "import", str(data), *both]) == 2
+    assert "--draft makes a mapping, and --mapping gives one" in capsys.readouterr().err
+    assert not (tmp_path / "another.yaml").exists()
 
 
 @pytest.mark.parametrize(
@@ -210,6 +306,7 @@ def test_a_draft_fits_the_data_it_was_made_for(
         (("[0, 1, 2]", "[0, 1]"), "3 are needed"),
         (("[observation.image]", "[observation.state]"), "is no image"),
         (("reward: {", "rewards: {"), "did you mean reward?"),
+        (("schema: 1\n", "control_hz: 12\n"), "mapping.yaml:1: control_hz: is 12 Hz, and the data say 10 Hz"),
     ],
 )
 def test_faults_of_a_mapping_say_line_field_and_what_is_near(
@@ -227,6 +324,63 @@ def test_faults_of_a_mapping_say_line_field_and_what_is_near(
     assert main(["data", "import", str(data), "--out", str(tmp_path / "out"), "--mapping", str(mapping_file)]) == 2
     assert expected in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_exports_and_imports_remove_what_a_killed_one_left_and_wait_for_no_other(
+    store: EpisodeStore, tmp_path: Path
+) -> None:
+    for name in (".out.1a2b3c4d.tmp", ".back.1a2b3c4d.tmp", ".out.v2.1a2b3c4d.tmp"):
+        (tmp_path / name).mkdir()
+    write_lerobot(store, store.rows(), tmp_path / "out")
+    bring_in(tmp_path / "out", tmp_path / "back", None)
+    found = sorted(path.name for path in tmp_path.iterdir())
+    assert found == [".out.v2.1a2b3c4d.tmp", "back", "out", "recorded"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "import LONG --out out",
+        "import recorded --out LONG",
+        "import recorded --draft LONG",
+        "export recorded --out LONG",
+        "export LONG --out out",
+        "list LONG",
+        "merge recorded LONG --out out",
+        "split recorded --by-connector --out LONG",
+    ],
+)
+def test_a_name_that_no_disk_takes_is_told(
+    store: EpisodeStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert store.folder == tmp_path / "recorded"
+    main(["data", *command.replace("LONG", 300 * "x").split()])
+    told = capsys.readouterr().err
+    assert "File name too long" in told
+    assert "Traceback" not in told
+    assert "bug" not in told
+    assert [path.name for path in tmp_path.iterdir()] == ["recorded"]
+
+
+def test_names_of_fields_do_not_steer_the_terminal(
+    make_lerobot: MakeDataset, mapping_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_lerobot(tmp_path / "data")
+    path = data / "meta" / "info.json"
+    info = json.loads(path.read_text())
+    for name in ("observation.image", "observation.state"):
+        info["features"][f"{name}s\x1b]0;mine\x07"] = info["features"].pop(name)
+    path.write_text(json.dumps(info))
+    assert main(["data", "import", str(data), "--out", str(tmp_path / "out"), "--mapping", str(mapping_file)]) == 2
+    told = capsys.readouterr().err
+    assert "did you mean observation.images?]0;mine?" in told
+    assert "did you mean observation.states?]0;mine?" in told
+    assert "\x1b" not in told
 
 
 def test_strange_data_need_a_mapping(
@@ -255,5 +409,8 @@ def test_export_tells_what_to_type_next(
     assert json.loads((out / "meta" / "info.json").read_text())["total_episodes"] == 1
     assert main(arguments) == 2
     assert "is there already" in capsys.readouterr().err
-    assert main(["data", "export", str(store.folder), "--out", str(tmp_path / "x"), "--episode", "000000-0"]) == 2
+    chosen = ["data", "export", str(store.folder), "--out", str(tmp_path / "x"), "--episode"]
+    assert main([*chosen, store.rows()[0].id + "0"]) == 2
     assert store.rows()[0].id in capsys.readouterr().err
+    assert main([*chosen, "2", "--episode", store.rows()[0].id[-6:]]) == 0
+    assert "exported: 2 episodes" in capsys.readouterr().out

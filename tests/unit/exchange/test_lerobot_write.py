@@ -260,3 +260,25 @@ def test_a_video_needs_even_sides(make_episode: Make, tmp_path: Path) -> None:
         store.append(make_episode(1, side_px=15))
         with pytest.raises(InputError, match="even sides"):
             write_lerobot(store, store.rows(), tmp_path / "out", pictures="video")
+
+
+@pytest.mark.parametrize("name", ["add_stream", "close"])
+def test_an_encoder_that_fails_is_told(
+    store: EpisodeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    av = pytest.importorskip("av")
+    opens = av.open
+
+    class Fails:
+        def __init__(self, *given: Any, **more: Any) -> None:
+            self._container = opens(*given, **more)
+
+        def __getattr__(self, what: str) -> Any:
+            if what == name:
+                raise av.error.InvalidDataError(1, "it is broken")
+            return getattr(self._container, what)
+
+    monkeypatch.setattr(av, "open", Fails)
+    with pytest.raises(InputError, match="the video encoder failed"):
+        write_lerobot(store, store.rows(), tmp_path / "out", pictures="video")
+    assert [path.name for path in tmp_path.iterdir()] == ["recorded"]

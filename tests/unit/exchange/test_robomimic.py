@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from skillcore.exchange.source import Wanted
 h5py: Any = pytest.importorskip("h5py")
 MakeDataset = Callable[..., Path]
 POSITION, VIEW = "obs/robot0_eef_pos", "obs/agentview_image"
-WANTED = Wanted(frozenset({POSITION, "actions"}), (VIEW,), Fit("keep"))
+WANTED = Wanted(frozenset({POSITION, "actions"}), (VIEW,), Fit("keep"), after=True)
 
 
 def test_a_sound_file_is_read(make_robomimic: MakeDataset, tmp_path: Path) -> None:
@@ -142,10 +143,50 @@ def test_a_spoiled_demonstration_is_refused(
     source = RobomimicSource(make_robomimic(tmp_path / "demos.hdf5", change=swapped))
     assert source.names == ["demo_0", "demo_1", "demo_2"]
     for sound in (0, 2):
-        assert source.read(sound, WANTED).frames == 6
+        assert len(source.read(sound, WANTED).images) == 6
     with pytest.raises(EpisodeError) as caught:
         source.read(1, WANTED)
     assert reason.replace("demo_0", "demo_1") in str(caught.value)
+
+
+def test_one_odd_demonstration_does_not_decide_for_all(make_robomimic: MakeDataset, tmp_path: Path) -> None:
+    def change(file: Any) -> None:
+        for name in ("actions", "next_obs"):
+            del file["data/demo_0"][name]
+        file["data/demo_0"]["actions"] = np.zeros((6, 9))
+        file["data/demo_0"]["mine"] = np.zeros((6, 2))
+
+    source = RobomimicSource(make_robomimic(tmp_path / "demos.hdf5", change=change))
+    assert source.has_after
+    assert source.fields["actions"].width == 7
+    assert "mine" not in source.fields
+    with pytest.raises(EpisodeError, match="actions has 9 numbers, where others have 7 numbers"):
+        source.read(0, WANTED)
+    assert len(source.read(1, WANTED).images) == 6
+
+
+def test_an_array_in_place_of_a_demonstration_is_not_walked_through(
+    make_robomimic: MakeDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(file: Any) -> None:
+        del file["data/demo_0"]
+        file["data"].create_dataset("demo_0", shape=(2**40,), dtype="f8", chunks=(1024,))
+
+    def walked(array: Any) -> None:
+        pytest.fail(f"went through {array.shape[0]} numbers that are nowhere")
+
+    monkeypatch.setattr(h5py.Dataset, "__iter__", walked)
+    source = RobomimicSource(make_robomimic(tmp_path / "demos.hdf5", change=change))
+    assert source.fields["actions"].width == 7
+    with pytest.raises(EpisodeError, match="it is no group"):
+        source.read(0, WANTED)
+
+
+def test_what_came_after_is_read_only_where_it_is_wanted(make_robomimic: MakeDataset, tmp_path: Path) -> None:
+    source = RobomimicSource(make_robomimic(tmp_path / "demos.hdf5", change=_external_after))
+    with pytest.raises(EpisodeError, match="next_obs is a link to another file"):
+        source.read(0, WANTED)
+    assert source.read(0, dataclasses.replace(WANTED, after=False)).after is None
 
 
 def test_a_filter_that_would_be_loaded_is_refused(make_robomimic: MakeDataset, tmp_path: Path) -> None:
