@@ -113,8 +113,8 @@ def _warnings(data: RunData, test: Evaluation) -> list[str]:
     warnings = []
     if not data.has_truth:
         warnings.append(
-            "Success here is what the reward model says: nothing else in this cell knows whether a plug is seated. "
-            "Look at a few of them by hand."
+            "Success here is what the reward model says, unless a person has said otherwise: nothing else in this cell "
+            "knows whether a plug is seated. Look at a few of them by hand."
         )
     if test.false_positives.hits:
         count = test.false_positives.hits
@@ -194,7 +194,7 @@ def _cycle(data: RunData, test: Evaluation) -> Figure:
         f"the slowest took {max(steps) / data.control_hz:.1f} s"
     )
     between_s = data.part("acceptance").between_s
-    if not data.has_truth and math.isfinite(between_s):
+    if not data.simulated and math.isfinite(between_s):
         words += f". From one trial to the next, with the way back, {between_s:.0f} s were measured (median)"
     else:
         words += ". The way back is not in it"

@@ -74,6 +74,21 @@ def test_corrected_labels_are_counted_and_told_of(make_episode: Make, make_run: 
     assert "People have corrected the labels of 2 trials afterwards" in text
     assert "In 2 acceptance trials the reward model took a failure for a success" in text
     assert "Reward model wrong: failure taken for success" in text
+    assert "People have said of some trials how they really ended" in text
+
+
+def test_a_real_cell_whose_trials_people_judged_is_no_simulated_one(make_episode: Make, make_run: MakeRun) -> None:
+    trials = [*successes(make_episode, 19, truth=-1), make_episode("acceptance", 19, truth=-1)]
+    run = make_run(trials, results={"gate": 0.9, "accepted": True}, command="eval")
+    with EpisodeStore(run / "episodes") as store:
+        for row in store.rows():
+            store.relabel(row.id, row.outcome == "success", who="ada")
+    text = read(write_report(run))
+    assert "imulat" not in text
+    assert "15 s were measured" in text
+    assert "People have said of every trial how it really ended." in text
+    assert "Acceptance 20 trials" in text
+    assert "nothing else in this cell knows" not in text
 
 
 # --- what it says ---------------------------------------------------------------------------------------------------
