@@ -7,19 +7,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 from skillcore.bench.ablation import jobs_of as jobs_of_arms
 from skillcore.bench.ablation import rates_of
 from skillcore.bench.conditions import Ablation, Conditions, RewardStudy
 from skillcore.bench.jobs import Job, result_of
-from skillcore.bench.reward_tables import COLUMNS, STUDENT_95, figures_of
+from skillcore.bench.reward_tables import COLUMNS, figures_of
 from skillcore.bench.rewards import jobs_of as jobs_of_rewards
 from skillcore.bench.rewards import results_of
 from skillcore.bench.scenarios import jobs_of
 from skillcore.bench.tables import PAPERS_WAY, Score, curve_of, pooled, scores_of
 from skillcore.learning.bundles import package_versions, read_card
+from skillcore.learning.comparison import Mean
 from skillcore.learning.evaluate import Rate
 from skillcore.reports import charts
 from skillcore.reports.pages import write_page
@@ -216,7 +216,7 @@ def _reward_tables(study: RewardStudy, out: Path) -> list[Table]:
         rows = []
         for model in study.models:
             figures = [figures_of(result) for result in found[split, model]]
-            cells = [_spread([one[column] for one in figures]) for column in COLUMNS]
+            cells = [_mean(Mean.of([one[column] for one in figures])) for column in COLUMNS]
             if has_published:
                 theirs = study.published.get(model)
                 cells.append(Cell("" if theirs is None else f"{theirs:g}"))
@@ -231,14 +231,10 @@ def _reward_tables(study: RewardStudy, out: Path) -> list[Table]:
     return tables
 
 
-def _spread(values: Sequence[float]) -> Cell:
-    """Mean in per cent, and half of its 95 % interval (Student's t)."""
-    if not values:
-        return Cell("–")
-    if len(values) < 2:
-        return Cell(f"{100.0 * mean(values):.1f}")
-    half = STUDENT_95.get(len(values), 1.96) * stdev(values) / len(values) ** 0.5
-    return Cell(f"{100.0 * mean(values):.1f}", f"±{100.0 * half:.1f}")
+def _mean(mean: Mean) -> Cell:
+    """Mean in per cent, and half of its 95 % interval."""
+    value = f"{100.0 * mean.value:.1f}" if mean.count else "–"
+    return Cell(value, f"±{100.0 * mean.half:.1f}" if mean.is_known else "")
 
 
 def _ablation(study: Ablation, out: Path) -> Table | None:

@@ -210,6 +210,17 @@ def test_the_table_of_reward_models_has_means_and_intervals(tmp_path: Path) -> N
     assert (tmp_path / "rewards.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_many_seeds_have_the_interval_of_so_many(tmp_path: Path) -> None:
+    chosen = study(seeds=tuple(range(11)))
+    for seed in chosen.seeds:
+        judged(tmp_path, Job("reward", ("few", "DAIB"), seed), 1.0, 0.2 * (seed % 2))
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(reward_table(chosen, tmp_path, "few"))
+    (row,) = (line for line in console.export_text().splitlines() if "DAIB" in line)
+    # Five of eleven at 20 %: 2.228 x 10.445 / sqrt 11.
+    assert row.split("│")[3].strip() == "9.1 +-7.0"
+
+
 def test_without_results_there_is_nothing_to_draw(tmp_path: Path) -> None:
     assert not plot_rewards(study(), tmp_path, tmp_path / "rewards.png")
     assert not plot_practice(conditions(), tmp_path, tmp_path / "practice.png")
