@@ -15,6 +15,7 @@ from skillcore.cell_config import LoadedCell
 from skillcore.learning.bundles import CARD
 from skillcore.learning.datasets import Collection
 from skillcore.learning.evaluate import Rate
+from skillcore.learning.intervals import in_percent
 from skillcore.learning.job import Plan
 from skillcore.learning.pretrain import Report as Training
 from skillcore.learning.pretrain_job import Amounts, pretrain
@@ -121,10 +122,10 @@ def ablation_table(ablation: Ablation, out: Path) -> Table:
     rows: dict[str, list[str]] = {}
     for arm, scenario, method, rate in rates_of(ablation, out):
         low, high = rate.interval
-        text = f"{100.0 * rate.value:.0f}, {100.0 * low:.0f} to {100.0 * high:.0f}" if rate.trials else "-"
+        text = f"{in_percent(rate.value)}, {in_percent(low)} to {in_percent(high)}" if rate.trials else "-"
         theirs = ablation.published.get(scenario, {}).get(arm) if method == "online" else None
         if theirs is not None:
-            text += f" ({100.0 * theirs / ablation.published_trials:.0f})"
+            text += f" ({in_percent(theirs / ablation.published_trials)})"
         rows.setdefault(arm, []).append(text)
     for arm, cells in rows.items():
         table.add_row(arm, *cells)

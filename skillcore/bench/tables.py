@@ -14,6 +14,7 @@ from skillcore.bench.conditions import Ablation, Conditions
 from skillcore.bench.jobs import result_of
 from skillcore.bench.scenarios import jobs_of
 from skillcore.learning.evaluate import Rate
+from skillcore.learning.intervals import in_percent
 from skillcore.learning.practice import is_check
 from skillcore.storage import write_durably
 
@@ -93,7 +94,7 @@ def table_of(conditions: Conditions, scores: list[Score], scenario: str) -> Tabl
         trials = conditions.published_trials * len(hits)
         text = _cell(rate, sum(hits) if hits else None, trials)
         low, high = rate.interval
-        row.append(text + (f"\n{low:.0%} to {high:.0%}".replace("%", "") if rate.trials else ""))
+        row.append(text + (f"\n{in_percent(low)} to {in_percent(high)}" if rate.trials else ""))
     table.add_row("all", *row)
     return table
 
@@ -104,8 +105,8 @@ def _hits(published: Mapping[Any, int], method: str) -> int | None:
 
 
 def _cell(rate: Rate, published: int | None, trials: int) -> str:
-    text = f"{100.0 * rate.value:.0f}" if rate.trials else "-"
-    return text if published is None else f"{text} ({100.0 * published / trials:.0f})"
+    text = in_percent(rate.value) if rate.trials else "-"
+    return text if published is None else f"{text} ({in_percent(published / trials)})"
 
 
 def write_csv(conditions: Conditions, scores: list[Score], path: Path) -> None:

@@ -121,6 +121,7 @@ def _scenarios(chosen: Conditions, place: Path, out: Path, workers: int, report:
     from skillcore.bench.scenarios import jobs_of, run_jobs
     from skillcore.bench.tables import curve_of, scores_of, table_of, write_csv
     from skillcore.cli.output import console
+    from skillcore.learning.intervals import percent
 
     typer.echo(f"bundle: {place}")
     typer.echo(f"{len(jobs_of(chosen))} jobs in {out}; what is finished is not run again")
@@ -131,7 +132,7 @@ def _scenarios(chosen: Conditions, place: Path, out: Path, workers: int, report:
         for which, without_noise in (("all", False), ("without noise", True)):
             curve = curve_of(chosen, out, scenario, without_noise=without_noise)
             if curve:
-                said = ", ".join(f"{one.value:.0%}" if one.trials else "-" for one in curve)
+                said = ", ".join(percent(one.value) for one in curve)
                 typer.echo(f"success in successive 25 trials of practice, {which}: {said}")
     write_csv(chosen, scores, out / "scenarios.csv")
     if can_plot():

@@ -70,6 +70,7 @@ def show_command(
 
 def stats_command(folder: Folder, as_json: AsJson = False) -> None:
     """Count what is in DIR: episodes, success, connectors, time, forces, actions, labels, disk."""
+    from skillcore.learning.intervals import percent
     from skillcore.reports.dataset_statistics import statistics_of
 
     with progress_bar("Reading") as progress:
@@ -86,7 +87,7 @@ def stats_command(folder: Folder, as_json: AsJson = False) -> None:
             (
                 printable(one.name),
                 str(one.episodes),
-                f"{one.success.value:.0%} of {one.success.trials}",
+                f"{percent(one.success.value)} of {one.success.trials}",
                 str(one.corrected),
                 f"{one.steps:.1f}",
                 f"{one.peak_force_n:.0f} N",
@@ -105,8 +106,8 @@ def stats_command(folder: Folder, as_json: AsJson = False) -> None:
                     f"{one.mean:+.2f}",
                     f"{one.greatest:+.2f}",
                     f"{one.deviation:.2f}",
-                    f"{one.full:.0%}",
-                    f"{one.changed:.0%}",
+                    percent(one.full),
+                    percent(one.changed),
                 )
                 for one in found.actions
             ],
@@ -115,14 +116,10 @@ def stats_command(folder: Folder, as_json: AsJson = False) -> None:
 
 
 def _described(found: Statistics) -> Iterator[str]:
-    low, high = found.success.interval
     by = {"correction": "a person", "label": "their label", "outcome": "how they ended"}
     yield found.folder
     yield f"{found.episodes} episodes, {found.steps} steps, {found.frames} frames, {_time(found.seconds)}"
-    yield (
-        f"success      {found.success.value:.0%} ({found.success.hits} of {found.success.trials}; 95 % interval "
-        f"{low:.0%} to {high:.0%})"
-    )
+    yield f"success      {found.success}"
     yield "  known by   " + ", ".join(f"{by[name]} {count}" for name, count in found.said_by.items())
     people = ", ".join(f"{who} {count}" for who, count in found.corrections.items())
     yield f"corrected    {found.corrected} labels" + (f"; corrections by {people}" if people else "")

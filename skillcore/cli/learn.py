@@ -124,6 +124,7 @@ def learn_command(
 def summary(outcome: Outcome, plan: Plan, reward: dict[str, Any]) -> list[str]:
     """What came of it, in words for a technician."""
     from skillcore.learning.evaluate import Evaluation
+    from skillcore.learning.intervals import percent
     from skillcore.learning.practice import checks_of
 
     test = outcome.acceptance
@@ -131,13 +132,15 @@ def summary(outcome: Outcome, plan: Plan, reward: dict[str, Any]) -> list[str]:
     verdict = "ACCEPTED" if outcome.accepted else "NOT ACCEPTED"
     lines = [
         "",
-        f"{verdict}: {test.success.value:.0%} of {len(test.trials)} acceptance trials succeeded, "
-        f"{plan.gate:.0%} are asked for",
+        f"{verdict}: {percent(test.success.value, plan.gate)} of {len(test.trials)} acceptance trials succeeded, "
+        f"{percent(plan.gate, plan.gate)} are asked for",
         f"  before practice    {outcome.zero_shot.success}",
-        f"  after practice     {test.success}",
+        f"  after practice     {test.success.told('none tried', plan.gate)}",
     ]
     if practised.trials:
-        lines.append(f"  practice           {len(practised.trials)} trials, {practised.success.value:.0%} succeeded")
+        lines.append(
+            f"  practice           {len(practised.trials)} trials, {percent(practised.success.value)} succeeded"
+        )
         if checks.trials:
             lines.append(f"    without noise    {checks.success}")
     steps = test.mean_steps

@@ -169,7 +169,7 @@ def _table(runs: Sequence[PastRun]) -> Table:
             run.state,
             counted,
             _percent(before),
-            _percent(after),
+            _percent(after, *_gate(run)),
             {True: "passed", False: "missed", None: "-"}[run.accepted],
             "-" if age is None else age_in_words(age),
         )
@@ -251,7 +251,7 @@ def _described(run: PastRun) -> Iterator[str]:
         yield from ("", "Results")
         yield from _lines({name: value for name, value in run.results.items() if name not in parts})
         for part in parts:
-            yield from _lines({part: run.results[part]})
+            yield from _lines({part: run.results[part]}, limits=_gate(run))
     try:
         saved = run.evaluations()
     except SkillcoreError as error:
@@ -274,7 +274,7 @@ def _described(run: PastRun) -> Iterator[str]:
         yield from ("", printable(f"next:   {again} --resume{'' if typed else ', with the settings above'}"))
 
 
-def _lines(values: Mapping[str, Any], depth: int = 1) -> Iterator[str]:
+def _lines(values: Mapping[str, Any], depth: int = 1, limits: Sequence[float] = ()) -> Iterator[str]:
     """Names and values, a line each; what holds more values is indented below its name."""
     from skillcore.learning.past_runs import as_rate
 
@@ -284,14 +284,20 @@ def _lines(values: Mapping[str, Any], depth: int = 1) -> Iterator[str]:
         rate = as_rate(value)
         rates = [as_rate(one) for one in value] if isinstance(value, list) else []
         if rate is not None:
-            yield label + rate.told(NOTHING.get(name, "none tried"))
+            yield label + rate.told(NOTHING.get(name, "none tried"), *limits)
         elif rates and all(rates):
             yield label + " ".join(_percent(one) for one in rates)
         elif isinstance(value, Mapping):
             yield label.rstrip()
-            yield from _lines(value, depth + 1)
+            yield from _lines(value, depth + 1, limits)
         else:
             yield printable(label + _plain(name, value))
+
+
+def _gate(run: PastRun) -> tuple[float, ...]:
+    """The share that is asked for, which no share is rounded to; nothing where there is none."""
+    gate = (run.results or {}).get("gate")
+    return (float(gate),) if isinstance(gate, int | float) else ()
 
 
 def _plain(name: str, value: Any) -> str:
@@ -304,5 +310,7 @@ def _plain(name: str, value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _percent(rate: Rate | None) -> str:
-    return f"{rate.value:.0%}" if rate is not None and rate.trials else "-"
+def _percent(rate: Rate | None, *limits: float) -> str:
+    from skillcore.learning.intervals import percent
+
+    return percent(rate.value, *limits) if rate is not None and rate.trials else "-"

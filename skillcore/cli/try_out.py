@@ -109,7 +109,7 @@ def eval_command(
             reflex=partial(skill.reflex, opened),
         )
         write_json_durably(run / RESULTS, {"acceptance": result.as_json(), "gate": gate, "scenario": scenario})
-    typer.echo(f"success                  {result.success}")
+    typer.echo(f"success                  {result.success.told('none tried', gate)}")
     typer.echo(f"success not seen         {result.false_negatives.told('no trial is known to have succeeded')}")
     typer.echo(f"failure taken for one    {result.false_positives.told('no trial is known to have failed')}")
     say_where(run, report=report_of(run), **record(run, events, video=video, rerun=rerun))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from skillcore.interfaces import Shown
 from skillcore.learning.comparison import t_95
+from skillcore.learning.intervals import percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ class Estimate:
         if not self.frames:
             return "no frame"
         if math.isnan(self.low):
-            return f"{self.value:.0%} (one episode: no interval)"
-        return f"{self.value:.0%} (95 % interval {self.low:.0%} to {self.high:.0%})"
+            return f"{percent(self.value)} (one episode: no interval)"
+        return f"{percent(self.value)} (95 % interval {percent(self.low)} to {percent(self.high)})"
 
     def as_json(self) -> dict[str, Any]:
         def plain(value: float) -> float | None:

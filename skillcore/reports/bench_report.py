@@ -21,6 +21,7 @@ from skillcore.bench.tables import PAPERS_WAY, Score, curve_of, pooled, scores_o
 from skillcore.learning.bundles import package_versions, read_card
 from skillcore.learning.comparison import Mean
 from skillcore.learning.evaluate import Rate
+from skillcore.learning.intervals import in_percent
 from skillcore.reports import charts
 from skillcore.reports.pages import write_page
 from skillcore.reports.report import REPORT
@@ -161,14 +162,11 @@ def _scenario(conditions: Conditions, scores: Sequence[Score], scenario: str, ou
 
 
 def _share(rate: Rate, published: float, *, with_interval: bool = False) -> Cell:
+    theirs = "" if math.isnan(published) else f"({in_percent(published)})"
     if not rate.trials:
-        return Cell("–", published="" if math.isnan(published) else f"({100.0 * published:.0f})")
+        return Cell("–", published=theirs)
     low, high = rate.interval
-    return Cell(
-        f"{100.0 * rate.value:.0f}",
-        f"{100.0 * low:.0f}–{100.0 * high:.0f}" if with_interval else "",
-        "" if math.isnan(published) else f"({100.0 * published:.0f})",
-    )
+    return Cell(in_percent(rate.value), f"{in_percent(low)}–{in_percent(high)}" if with_interval else "", theirs)
 
 
 def _practice(conditions: Conditions, scenario: str, out: Path) -> str:

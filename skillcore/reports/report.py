@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from skillcore.learning.evaluate import Evaluation, Rate, TrialResult
+from skillcore.learning.intervals import percent
 from skillcore.learning.practice import checks_of, is_check
 from skillcore.reports import charts
 from skillcore.reports.filmstrips import data_uri, strips
-from skillcore.reports.pages import duration, percent, write_page
+from skillcore.reports.pages import duration, write_page
 from skillcore.reports.reasons import TITLES
 from skillcore.reports.run_data import Part, RunData, read_run_data
 
@@ -94,7 +95,7 @@ def verdict_of(data: RunData) -> Verdict:
     passed = bool((data.run.results or {}).get("accepted", test.success.value >= gate))
     low, high = test.success.interval
     reasons = [
-        f"{test.success.hits} of {len(test.trials)} acceptance trials succeeded; {percent(gate)} are asked for.",
+        f"{test.success.hits} of {len(test.trials)} acceptance trials succeeded; {percent(gate, gate)} are asked for.",
         f"Under these conditions between {percent(low)} and {percent(high)} of all insertions succeed (95% interval).",
     ]
     if passed and low < gate:
@@ -181,8 +182,9 @@ def _success(name: str, rate: Rate, gate: float | None) -> Figure:
     low, high = rate.interval
     words = f"{rate.hits} of {rate.trials} trials; 95% interval {percent(low)} to {percent(high)}"
     if gate is not None:
-        words += f"; the notch is at {percent(gate)}, as asked for"
-    return Figure(name, percent(rate.value), words, charts.interval(rate.value, low, high, title=words, limit=gate))
+        words += f"; the notch is at {percent(gate, gate)}, as asked for"
+    value = percent(rate.value) if gate is None else percent(rate.value, gate)
+    return Figure(name, value, words, charts.interval(rate.value, low, high, title=words, limit=gate))
 
 
 def _cycle(data: RunData, test: Evaluation) -> Figure:
@@ -381,7 +383,7 @@ def _settings(data: RunData) -> list[tuple[str, str]]:
         ("Starts", f"scenario {data.scenario}" if data.scenario else None),
         ("Seed", about.get("seed")),
         ("Trials at most", ", ".join(f"{name.replace('_', '-')} {plan[name]}" for name in plan if name != "scenario")),
-        ("Asked for", None if data.gate is None else percent(data.gate) + " of acceptance trials"),
+        ("Asked for", None if data.gate is None else percent(data.gate, data.gate) + " of acceptance trials"),
         ("Networks on", about.get("device")),
         ("Began with bundle", about.get("bundle")),
         ("Run's folder", str(data.run.folder)),

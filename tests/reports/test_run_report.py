@@ -144,6 +144,14 @@ def test_few_trials_are_said_to_be_few(make_run: MakeRun, make_episode: Make) ->
     assert "So it may still be less than what is asked for" in read(write_report(run))
 
 
+def test_no_share_is_rounded_to_what_is_asked_for(make_run: MakeRun, make_episode: Make) -> None:
+    trials = [make_episode("acceptance", n, truth=n < 17, steps=1, outcome="success") for n in range(19)]
+    text = read(write_report(make_run(trials, results={"gate": 0.895, "accepted": False}, name="near")))
+    assert "17 of 19 acceptance trials succeeded; 89.5% are asked for." in text
+    # 17 of 19 are 89.47 %.
+    assert "Success 89.47% " in text
+
+
 def test_an_unfinished_run_says_how_far_it_is(make_run: MakeRun, make_episode: Make) -> None:
     run = make_run(successes(make_episode, 3, "zero-shot"), results=None)
     text = read(write_report(run))

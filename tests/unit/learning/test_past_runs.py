@@ -318,6 +318,12 @@ def test_everything_of_a_run_is_shown(three: Runs, capsys: pytest.CaptureFixture
     assert as_json["results"] == json.loads((folder / "results.json").read_bytes())
 
 
+def test_no_share_is_rounded_to_its_gate(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+    runs("20261121-093000-eval-insertion-hdmi_a-000a", {"acceptance": results(179, 200), "gate": 0.9})
+    assert " 89.5% missed " in told(capsys, "list")
+    assert " 89.5% (179 of 200; " in told(capsys, "show", "000a")
+
+
 def test_what_a_run_is_still_to_do_is_told(three: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     shown = told(capsys, "show", "00aa")
     assert "zero-shot                    6 saved, 4 succeeded, peak 30 N" in shown
