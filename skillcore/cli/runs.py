@@ -150,7 +150,7 @@ def _table(runs: Sequence[PastRun]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", caption_justify="left")
     for heading in ("run", "command", "connector", "cell", "seed", "state", "trials", "before", "after", "gate", "age"):
         name = heading in ("connector", "cell")
         right = heading in ("seed", "trials", "before", "after", "age")
@@ -160,6 +160,10 @@ def _table(runs: Sequence[PastRun]) -> Table:
     for run in runs:
         age = run.age_s(now)
         counted, before, after = _so_far(run)
+        verdict = {True: "passed", False: "missed", None: "-"}[run.accepted]
+        if run.accepted is not None and any((after.value >= gate) is not run.accepted for gate in _gate(run) if after):
+            verdict += "*"
+            table.caption = "* as it was at the run's end; by labels that people corrected since, otherwise"
         cells = (
             run.short,
             run.setting("command") or "-",
@@ -170,7 +174,7 @@ def _table(runs: Sequence[PastRun]) -> Table:
             counted,
             _percent(before),
             _percent(after, *_gate(run)),
-            {True: "passed", False: "missed", None: "-"}[run.accepted],
+            verdict,
             "-" if age is None else age_in_words(age),
         )
         style = colours[run.state]
@@ -179,13 +183,14 @@ def _table(runs: Sequence[PastRun]) -> Table:
 
 
 def _so_far(run: PastRun) -> tuple[str, Rate | None, Rate | None]:
-    """How many trials there are, and the success before and after practice; of what is not done, as far as it is."""
+    """How many trials there are, and the success before and after practice, as far as it has come: by the episodes,
+    with what people have said of them since; by the results where none is kept."""
     from skillcore.errors import SkillcoreError
 
     try:
-        if run.results is not None:
-            return str(run.trials()), run.rate("zero_shot"), run.rate("acceptance")
         found = run.evaluations()
+        if not found:
+            return str(run.trials()), run.rate("zero_shot"), run.rate("acceptance")
     except SkillcoreError:
         # A list tells of every run; what is wrong with the episodes of one, `show` says.
         return "?", None, None

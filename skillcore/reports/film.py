@@ -128,12 +128,10 @@ def _end(run: RecordedRun) -> tuple[str, list[str], tuple[int, int, int]]:
         lines.append(f"an insertion takes {last.mean_steps:.1f} steps, and at most {_peak(last):.0f} N")
     if run.about.get("command") == "run":
         return "Done", lines, BLUE
-    if run.results is None:
+    if run.accepted is None or run.gate is None:
         return "Not finished", lines, AMBER
-    gate = run.gate or 0.0
-    passed = last.success.value >= gate
-    lines[0] += f"; asked for: {percent(gate, gate)}"
-    return ("Accepted", lines, GREEN) if passed else ("Not accepted", lines, RED)
+    lines[0] += f"; asked for: {percent(run.gate, run.gate)}"
+    return ("Accepted", lines, GREEN) if run.accepted else ("Not accepted", lines, RED)
 
 
 def _peak(figures: Evaluation) -> float:

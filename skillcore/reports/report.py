@@ -88,11 +88,10 @@ class Verdict:
 def verdict_of(data: RunData) -> Verdict:
     """Whether the skill passed its gate, and what to make of that."""
     test = data.part("acceptance").evaluation
-    if data.gate is None:
+    gate, passed = data.gate, data.run.accepted
+    if gate is None or passed is None:
         done = ", ".join(f"{len(part.trials)} trials of {IN_FULL[source]}" for source, part in data.parts.items())
         return Verdict("unfinished", "Not finished", (f"So far there are {done}. Nothing is decided.",), ())
-    gate = data.gate
-    passed = bool((data.run.results or {}).get("accepted", test.success.value >= gate))
     low, high = test.success.interval
     reasons = [
         f"{test.success.hits} of {len(test.trials)} acceptance trials succeeded; {percent(gate, gate)} are asked for.",
@@ -106,11 +105,12 @@ def verdict_of(data: RunData) -> Verdict:
         "accepted" if passed else "rejected",
         "Accepted" if passed else "Not accepted",
         tuple(reasons),
-        tuple(_warnings(data, test)),
+        tuple(_warnings(data, test, otherwise=(test.success.value >= gate) is not passed)),
     )
 
 
-def _warnings(data: RunData, test: Evaluation) -> list[str]:
+def _warnings(data: RunData, test: Evaluation, *, otherwise: bool) -> list[str]:
+    """otherwise: whether the figures as they are now would make another verdict."""
     warnings = []
     if not data.has_truth:
         warnings.append(
@@ -127,7 +127,8 @@ def _warnings(data: RunData, test: Evaluation) -> list[str]:
     if corrected:
         warnings.append(
             f"People have corrected the {_plural(corrected, 'label')} of {corrected} {_plural(corrected, 'trial')} "
-            "afterwards. The figures count what they say; the verdict is that of the run's end."
+            "afterwards. The figures count what they say; the verdict is that of the run's end"
+            + (", and by what they say it would be the other way round: test again." if otherwise else ".")
         )
     aborted = data.part("acceptance").aborted
     if aborted:

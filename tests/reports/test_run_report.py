@@ -72,9 +72,21 @@ def test_corrected_labels_are_counted_and_told_of(make_episode: Make, make_run: 
     text = read(write_report(run))
     assert "18 of 20 acceptance trials succeeded" in text
     assert "People have corrected the labels of 2 trials afterwards" in text
+    assert "the verdict is that of the run's end." in text
     assert "In 2 acceptance trials the reward model took a failure for a success" in text
     assert "Reward model wrong: failure taken for success" in text
     assert "People have said of some trials how they really ended" in text
+
+
+def test_a_verdict_that_corrections_belie_stays_and_says_so(make_episode: Make, make_run: MakeRun) -> None:
+    results = {"gate": 0.9, "accepted": True, "scenario": "I"}
+    run = make_run(successes(make_episode, 20, truth=-1, steps=1), results=results)
+    with EpisodeStore(run / "episodes") as store:
+        for row in store.rows()[:10]:
+            store.relabel(row.id, False, who="ada")
+    text = read(write_report(run))
+    assert "✔ Accepted 10 of 20" in text
+    assert "by what they say it would be the other way round: test again." in text
 
 
 def test_a_real_cell_whose_trials_people_judged_is_no_simulated_one(make_episode: Make, make_run: MakeRun) -> None:
@@ -146,10 +158,9 @@ def test_few_trials_are_said_to_be_few(make_run: MakeRun, make_episode: Make) ->
 
 def test_no_share_is_rounded_to_what_is_asked_for(make_run: MakeRun, make_episode: Make) -> None:
     trials = [make_episode("acceptance", n, truth=n < 17, steps=1, outcome="success") for n in range(19)]
-    text = read(write_report(make_run(trials, results={"gate": 0.895, "accepted": False}, name="near")))
-    assert "17 of 19 acceptance trials succeeded; 89.5% are asked for." in text
-    # 17 of 19 are 89.47 %.
-    assert "Success 89.47% " in text
+    text = read(write_report(make_run(trials, results={"gate": 0.89, "accepted": True})))
+    assert "17 of 19 acceptance trials succeeded; 89% are asked for." in text
+    assert "Success 89.5% " in text
 
 
 def test_an_unfinished_run_says_how_far_it_is(make_run: MakeRun, make_episode: Make) -> None:

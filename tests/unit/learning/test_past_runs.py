@@ -414,6 +414,30 @@ def test_without_a_common_test_nothing_is_claimed(three: Runs, capsys: pytest.Ca
     assert "both are the run" in told(capsys, "compare", "00aa", NEWEST, code=2)
 
 
+def test_what_people_corrected_counts_in_every_figure_and_leaves_the_verdict(
+    runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sides = []
+    for name in ("000a", "000b"):
+        done = {"acceptance": results(10, 10), "gate": 0.9, "accepted": True}
+        folder = runs(f"20261121-093000-learn-insertion-hdmi_a-{name}", done)
+        runs.save(folder, "acceptance", [20.0] * 10, seated=10)
+        sides.append(folder)
+    assert "*" not in told(capsys, "list")
+    with EpisodeStore(sides[0] / "episodes") as store:
+        for row in store.rows()[:6]:
+            store.relabel(row.id, False, who="ada")
+    found = compared(*(read_past_run(folder) for folder in sides))
+    shares = {one.title: one.difference for one in found.shares}
+    assert (shares["acceptance test"].first.hits, shares["acceptance test"].second.hits) == (4, 10)
+    assert (shares["false positives"].first.hits, shares["false positives"].first.trials) == (6, 6)
+    assert {one.title: one.difference.first.count for one in found.measures}["steps in success"] == 4
+    listed = " ".join(told(capsys, "list").split())
+    assert " 40% passed* " in listed
+    assert "by labels that people corrected since, otherwise" in listed
+    assert told(capsys, "show", "000a").splitlines()[1] == "  done, accepted"
+
+
 def test_steps_and_forces_come_from_the_episodes(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     sides = []
     for name, forces in (("000a", [20.0, 21.0, 22.0, 23.0]), ("000b", [40.0, 41.0, 42.0, 43.0])):
