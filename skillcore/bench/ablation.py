@@ -97,14 +97,20 @@ def _bundle(out: Path, arm: str) -> Path:
 
 
 def rates_of(ablation: Ablation, out: Path) -> Iterator[tuple[str, str, str, Rate]]:
-    """Arm, scenario, "offline" or "online", and all variants and seeds together, as far as they are finished."""
-    for arm in ablation.arms:
-        for scenario in ablation.scenarios:
-            jobs = [job for job in jobs_of(ablation) if job.what[:2] == (arm, scenario)]
-            results = [result for job in jobs if (result := result_of(out, job)) is not None]
+    """Arm, scenario, "offline" or "online", and those variants and seeds together that all arms begun have finished."""
+    for scenario in ablation.scenarios:
+        found: dict[str, dict[tuple[str, int], Any]] = {arm: {} for arm in ablation.arms}
+        for job in jobs_of(ablation):
+            result = result_of(out, job) if job.what[1] == scenario else None
+            if result is not None:
+                found[job.what[0]][job.what[2], job.seed] = result
+        begun = [results.keys() for results in found.values() if results]
+        common = set[tuple[str, int]]().union(*begun).intersection(*begun)
+        for arm, results in found.items():
+            chosen = [result for which, result in results.items() if which in common]
             for method in ("offline", "online"):
-                hits = sum(result[method]["hits"] for result in results)
-                yield arm, scenario, method, Rate(hits, sum(result[method]["trials"] for result in results))
+                hits = sum(result[method]["hits"] for result in chosen)
+                yield arm, scenario, method, Rate(hits, sum(result[method]["trials"] for result in chosen))
 
 
 def ablation_table(ablation: Ablation, out: Path) -> Table:

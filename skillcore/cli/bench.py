@@ -119,9 +119,8 @@ def _rewards(study: RewardStudy, skill: Skill, registry: Registry, out: Path, wo
 def _scenarios(chosen: Conditions, place: Path, out: Path, workers: int, report: Report) -> None:
     from skillcore.bench.plots import can_plot, plot_practice
     from skillcore.bench.scenarios import jobs_of, run_jobs
-    from skillcore.bench.tables import curve_of, scores_of, table_of, write_csv
+    from skillcore.bench.tables import curve_in_words, curve_of, scores_of, table_of, write_csv
     from skillcore.cli.output import console
-    from skillcore.learning.intervals import percent
 
     typer.echo(f"bundle: {place}")
     typer.echo(f"{len(jobs_of(chosen))} jobs in {out}; what is finished is not run again")
@@ -132,8 +131,7 @@ def _scenarios(chosen: Conditions, place: Path, out: Path, workers: int, report:
         for which, without_noise in (("all", False), ("without noise", True)):
             curve = curve_of(chosen, out, scenario, without_noise=without_noise)
             if curve:
-                said = ", ".join(percent(one.value) for one in curve)
-                typer.echo(f"success in successive 25 trials of practice, {which}: {said}")
+                typer.echo(f"success in successive 25 trials of practice, {which}: {curve_in_words(curve)}")
     write_csv(chosen, scores, out / "scenarios.csv")
     if can_plot():
         plot_practice(chosen, out, out / "practice.png")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from skillcore.bench.reward_tables import COLUMNS, figures_of
 from skillcore.bench.rewards import jobs_of as jobs_of_rewards
 from skillcore.bench.rewards import results_of
 from skillcore.bench.scenarios import jobs_of
-from skillcore.bench.tables import PAPERS_WAY, Score, curve_of, pooled, scores_of
+from skillcore.bench.tables import PAPERS_WAY, Chunk, Score, curve_of, pooled, scores_of, summaries
 from skillcore.learning.bundles import package_versions, read_card
 from skillcore.learning.comparison import Mean
 from skillcore.learning.evaluate import Rate
@@ -33,11 +33,13 @@ GOAL = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One entry of a table, in per cent. more: an interval or a spread. published: what others report, or ""."""
+    """One entry of a table, in per cent. more: an interval or a spread. published: what others report, or "". tests:
+    how many tests it takes together, where it does."""
 
     value: str
     more: str = ""
     published: str = ""
+    tests: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +53,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with a drawing beside it, if there is one."""
+    """A table with a drawing below it, if there is one, and what that shows."""
 
     title: str
     words: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     drawing: str = ""
+    drawn: str = ""
 
 
 def write_bench_report(conditions: Conditions, bundle: Path, out: Path, *, command: str) -> Path:
@@ -143,21 +146,19 @@ def _scenario(conditions: Conditions, scores: Sequence[Score], scenario: str, ou
         )
         for variant in conditions.variants
     ]
-    every = tuple(
-        _share(
-            pooled([one for one in own if one.method == method]),
-            _published(conditions, scenario, conditions.variants, method),
-            with_interval=True,
-        )
-        for method in methods
-    )
-    words = "Success in %, over all seeds; in brackets as published. Under the last row 95% intervals."
+    words = ""
+    for summary in summaries(conditions, own, scenario, methods):
+        cells = (replace(_share(one.rate, one.published, with_interval=True), tests=one.tested) for one in summary.sums)
+        rows.append(Row(summary.name, tuple(cells), sum=True))
+        words = summary.words
+    drawing, drawn = _practice(conditions, scenario, out)
     yield Table(
         f"Scenario {scenario}",
-        words,
+        f"Success in %, over all seeds; in brackets as published. {words}",
         tuple(methods),
-        (*rows, Row("all", every, sum=True)),
-        _practice(conditions, scenario, out),
+        tuple(rows),
+        drawing,
+        drawn,
     )
 
 
@@ -169,10 +170,11 @@ def _share(rate: Rate, published: float, *, with_interval: bool = False) -> Cell
     return Cell(in_percent(rate.value), f"{in_percent(low)}–{in_percent(high)}" if with_interval else "", theirs)
 
 
-def _practice(conditions: Conditions, scenario: str, out: Path) -> str:
+def _practice(conditions: Conditions, scenario: str, out: Path) -> tuple[str, str]:
+    """The course of practice, and what is seen there."""
     every = curve_of(conditions, out, scenario, every=EVERY)
     if not every:
-        return ""
+        return "", ""
     checks = curve_of(conditions, out, scenario, every=EVERY, without_noise=True)
     places = [str(min(EVERY * number, conditions.practice)) for number in range(1, len(every) + 1)]
     lines = [
@@ -180,11 +182,21 @@ def _practice(conditions: Conditions, scenario: str, out: Path) -> str:
         charts.Line("all trials of practice", _points(every)),
     ]
     title = f"Success in successive {EVERY} trials of practice in scenario {scenario}, all connectors and seeds"
-    return charts.curve(places, lines, title=title, axis="practice trials", limit=charts.Limit("90%", GOAL))
+    words = f"{title}, with 95% intervals. Trials run: {', '.join(str(one.rate.trials) for one in every)}."
+    if any(one.ended for one in every):
+        words += (
+            " Practice ends early once its last trials without noise all succeeded. Such a run counts on as it ended; "
+            "no interval is drawn where there is one."
+        )
+    limit = charts.Limit("90%", GOAL)
+    return charts.curve(places, lines, title=title, axis="practice trials", limit=limit), words
 
 
-def _points(rates: Sequence[Rate]) -> list[charts.Point]:
-    return [charts.Point(place, rate.value, *rate.interval) for place, rate in enumerate(rates)]
+def _points(curve: Sequence[Chunk]) -> list[charts.Point]:
+    return [
+        charts.Point(place, one.share, *((one.share, one.share) if one.ended else one.rate.interval))
+        for place, one in enumerate(curve)
+    ]
 
 
 def _judged(conditions: Conditions, out: Path) -> dict[str, Rate]:
@@ -249,7 +261,8 @@ def _ablation(study: Ablation, out: Path) -> Table | None:
         finished += rate.trials
     if not finished:
         return None
-    words = f"Success in % on {', '.join(study.variants)}, with 95% intervals; in brackets as published."
+    words = f"Success in % on {', '.join(study.variants)}, with 95% intervals; in brackets as published. "
+    words += "While not all is finished, only what is finished of every row is counted."
     return Table(
         "What is left out", words, tuple(columns), tuple(Row(arm, tuple(cells)) for arm, cells in rows.items())
     )

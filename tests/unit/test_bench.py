@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from skillcore.bench.ablation import ablation_table
+from skillcore.bench.ablation import ablation_table, rates_of
 from skillcore.bench.ablation import jobs_of as ablation_jobs
 from skillcore.bench.conditions import Ablation, Conditions, RewardStudy, Split, load_conditions
 from skillcore.bench.jobs import Job, result_of
@@ -21,7 +21,16 @@ from skillcore.bench.reward_tables import reward_table, write_reward_csv
 from skillcore.bench.rewards import CURVE, draw_sets
 from skillcore.bench.rewards import jobs_of as reward_jobs
 from skillcore.bench.scenarios import jobs_of
-from skillcore.bench.tables import PAPERS_WAY, curve_of, scores_of, table_of, write_csv
+from skillcore.bench.tables import (
+    PAPERS_WAY,
+    Chunk,
+    curve_in_words,
+    curve_of,
+    scores_of,
+    summaries,
+    table_of,
+    write_csv,
+)
 from skillcore.errors import ConfigError, InputError
 from skillcore.learning.evaluate import Rate
 from skillcore.learning.practice import is_check
@@ -121,11 +130,21 @@ def test_practice_that_ended_early_goes_on_as_it_was(tmp_path: Path) -> None:
     chosen = conditions()
     write(tmp_path, Job("learning", ("I", "one"), 0), practice=[False] * 20 + [True] * 10)
     write(tmp_path, Job("learning", ("I", "two"), 0), practice=[False] * 50)
-    first, second = curve_of(chosen, tmp_path, "I")
-    assert (first.hits, first.trials) == (5, 50)
-    # Five trials of the one that ended, and all of the other.
-    assert (second.hits, second.trials) == (5, 30)
+    # Of the second chunk, five trials of the one that ended, and all of the other.
+    assert curve_of(chosen, tmp_path, "I") == [Chunk(Rate(5, 50), 0.1, 0), Chunk(Rate(5, 30), 5 / 30, 0)]
     assert curve_of(chosen, tmp_path, "II") == []
+
+
+def test_trials_that_were_never_run_make_no_interval(tmp_path: Path) -> None:
+    chosen = conditions(practice=200)
+    write(tmp_path, Job("learning", ("I", "one"), 0), practice=[True] * 25)
+    write(tmp_path, Job("learning", ("I", "two"), 0), practice=[False] * 75)
+    curve = curve_of(chosen, tmp_path, "I")
+    # What ended counts on, so that the others do not seem to forget; where nothing goes on, the curve ends.
+    assert curve == [Chunk(Rate(25, 50), 0.5, 0), *[Chunk(Rate(0, 25), 0.5, 1)] * 2]
+    words = curve_in_words(curve)
+    assert words.startswith("50%, 50%*, 50%*; trials run: 50, 25, 25; * with runs that had ended before")
+    assert "*" not in curve_in_words(curve[:1])
 
 
 def test_trials_without_noise_have_a_curve_of_their_own(tmp_path: Path) -> None:
@@ -133,9 +152,36 @@ def test_trials_without_noise_have_a_curve_of_their_own(tmp_path: Path) -> None:
     write(tmp_path, Job("learning", ("I", "one"), 0), practice=[is_check(number) for number in range(30)])
     first, second = curve_of(chosen, tmp_path, "I", without_noise=True)
     # Of 2, 6, 10, ... six are less than 25; the last chunk has but one of its own.
-    assert (first.hits, first.trials) == (6, 6)
-    assert (second.hits, second.trials) == (1, 1)
-    assert curve_of(chosen, tmp_path, "I")[0].hits == 6
+    assert (first.rate, second.rate) == (Rate(6, 6), Rate(1, 1))
+    assert curve_of(chosen, tmp_path, "I")[0].rate.hits == 6
+
+
+def test_only_what_all_columns_have_stands_beside_each_other(tmp_path: Path) -> None:
+    chosen = conditions(methods=("straight", "online"))
+    for seed in (0, 1):
+        write(tmp_path, Job("searches", ("I", "one"), seed), straight=rate(1 + seed))
+        write(tmp_path, Job("searches", ("I", "two"), seed), straight=rate(9))
+    write(tmp_path, Job("learning", ("I", "one"), 0), online=rate(7))
+
+    def found() -> dict[str, list[Any]]:
+        rows = summaries(chosen, scores_of(chosen, tmp_path), "I", chosen.methods)
+        return {row.name: [(one.rate, one.tested, one.published_hits) for one in row.sums] for row in rows}
+
+    assert found() == {
+        "all": [(Rate(21, 40), "4 tests", None), (Rate(7, 10), "1 test", None)],
+        "in common": [(Rate(1, 10), "1 test", 5), (Rate(7, 10), "1 test", 20)],
+    }
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(table_of(chosen, scores_of(chosen, tmp_path), "I"))
+    text = " ".join(console.export_text().split())
+    assert "of one; seeds: 0." in text
+    assert "take the trials of one trained policy as independent" in text
+    # What is published is of "one" alone, so that with all done "in common" still leaves the other out.
+    for variant, seed in (("one", 1), ("two", 0), ("two", 1)):
+        write(tmp_path, Job("learning", ("I", variant), seed), online=rate(8))
+    assert found()["in common"] == [(Rate(3, 20), "2 tests", 5), (Rate(15, 20), "2 tests", 20)]
+    chosen = conditions(methods=("straight", "online"), published={})
+    assert found() == {"all": [(Rate(21, 40), "4 tests", None), (Rate(31, 40), "4 tests", None)]}
 
 
 # --- reward models ---
@@ -281,6 +327,10 @@ def test_the_table_of_the_ablation_pools_variants_and_seeds(tmp_path: Path) -> N
     rows = [line.split("│")[1:-1] for line in console.export_text().splitlines() if line.startswith("│")]
     found = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
     assert found == {"all of it": ["-", "-"], "less": ["5, 1 to 24", "40, 22 to 61 (25)"]}
+    # Of an arm that is further, no more counts than of the others.
+    write(tmp_path, Job("ablation", ("all of it", "II", "one"), 0), offline=rate(2), online=rate(9))
+    counted = {(arm, method): one for arm, _, method, one in rates_of(chosen, tmp_path)}
+    assert (counted["all of it", "online"], counted["less", "online"]) == (Rate(9, 10), Rate(5, 10))
     # What is run to see that everything runs is small, and the same otherwise.
     small = chosen.smallest()
     assert list(small.arms) == ["all of it"]
