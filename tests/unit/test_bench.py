@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from skillcore.bench.ablation import jobs_of as ablation_jobs
 from skillcore.bench.conditions import Ablation, Conditions, RewardStudy, Split, load_conditions
 from skillcore.bench.jobs import Job, result_of
 from skillcore.bench.plots import plot_practice, plot_rewards
+from skillcore.bench.results_folder import check_same
 from skillcore.bench.reward_tables import reward_table, write_reward_csv
 from skillcore.bench.rewards import CURVE, draw_sets
 from skillcore.bench.rewards import jobs_of as reward_jobs
@@ -32,6 +34,7 @@ from skillcore.bench.tables import (
     write_csv,
 )
 from skillcore.errors import ConfigError, InputError
+from skillcore.learning import runs
 from skillcore.learning.evaluate import Rate
 from skillcore.learning.practice import is_check
 from skillcore.plugins import Registry
@@ -337,3 +340,72 @@ def test_the_table_of_the_ablation_pools_variants_and_seeds(tmp_path: Path) -> N
     assert len(ablation_jobs(small)) == 1
     assert small.arms["all of it"].recipe.training.steps == 2
     assert small.arms["all of it"].recipe.learner.options["pretrain_steps"] == 2
+
+
+# --- a folder of results ---
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """The card of one, which is all that is compared."""
+    made = tmp_path / "bundle"
+    made.mkdir()
+    shutil.copy(ROOT / "skills" / "skillcore_insertion" / "pretrained" / "card.json", made)
+    return made
+
+
+def test_reward_models_are_added_to_a_folder_and_never_changed_in_it(tmp_path: Path, bundle: Path) -> None:
+    out = tmp_path / "out"
+
+    def check(**changes: Any) -> None:
+        check_same(conditions(reward=study(**changes)), bundle, out)
+
+    check()
+    few = {"train": 2, "choose": 1, "test": 1}
+    models = {"DAIB": {"representation": "daib"}, "DANN": {"representation": "dann"}}
+    check(models=models, splits={"few": few, "more": {**few, "train": 4}})
+    for changes, named in (
+        ({"models": {"DAIB": {"representation": "erm"}}}, "reward.models.DAIB differ"),
+        # Also what was added later, and what is not asked for just now.
+        ({"models": {"DANN": {}}}, "reward.models.DANN differ"),
+        ({"models": {"ERM": {}}}, "reward.models.ERM differ"),
+        ({"splits": {"few": {**few, "train": 3}}}, "reward.splits.few differ"),
+        ({"cells": ("sim", "sim_b"), "false_positives": 0.02}, "reward.cells, reward.false_positives differ"),
+    ):
+        with pytest.raises(InputError, match=named):
+            check(**changes)
+    check()
+    # Trained models say nothing of policies: a part that was not asked for yet is added as well.
+    with pytest.raises(InputError, match="conditions: trials differ"):
+        check_same(conditions(trials=11), bundle, out)
+    check_same(conditions(), bundle, out)
+
+
+def test_a_folder_of_an_earlier_version_goes_on_and_is_noted_in_full(tmp_path: Path, bundle: Path) -> None:
+    chosen = conditions(reward=study())
+    check_same(chosen, bundle, tmp_path)
+    path = tmp_path / "conditions.json"
+    noted = json.loads(path.read_bytes())
+    less = {name: noted["reward"][name] for name in ("reward_model", "options", "episodes")}
+    path.write_text(json.dumps({**noted, "reward": less}))
+    check_same(chosen, bundle, tmp_path)
+    assert json.loads(path.read_bytes()) == noted
+    path.write_text("{")
+    with pytest.raises(InputError, match=r"conditions\.json: damaged"):
+        check_same(chosen, bundle, tmp_path)
+
+
+def test_two_evaluations_do_not_share_a_folder(
+    tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from skillcore.cli import main
+
+    monkeypatch.setattr(runs, "LOOKING_S", 0.1)
+    out = tmp_path / "out"
+    out.mkdir()
+    paper = ROOT / "benchmarks" / "paper.yaml"
+    with runs.working_on(out):
+        code = main(["bench", "paper", "--conditions", str(paper), "--bundle", str(bundle), "--out", str(out)])
+    assert code == 2
+    assert "another process works on this run" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["run.lock"]
