@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -18,6 +19,7 @@ import pytest
 from skillcore.cli import main
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import InputError
+from skillcore.reports import run_saliency
 from skillcore.reports.filmstrips import chosen
 from skillcore.reports.moments import FRAMES, frames_of
 from skillcore.reports.report import verdict_of, write_report
@@ -27,6 +29,7 @@ from skillcore.types import Episode
 
 Make = Callable[..., Episode]
 MakeRun = Callable[..., Path]
+PRETRAINED = Path(__file__).parents[2] / "skills" / "skillcore_insertion" / "pretrained"
 JARGON = re.compile(r"\b(None|nan|NaN|Traceback|Error|undefined|inf|True|False(?! positive)|dict|float)\b")
 
 
@@ -227,6 +230,26 @@ def test_a_picture_of_saliency_gets_a_section_of_its_own(whole_run: Path) -> Non
 
 def test_a_bundle_that_cannot_be_read_costs_no_report(whole_run: Path) -> None:
     assert "Where the policy looked cannot be shown" in read(write_report(whole_run, explain=explained))
+
+
+def test_views_have_the_names_that_the_run_noted(
+    make_run: MakeRun, make_episode: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[str, ...]] = []
+
+    def png(*_: Any, views: tuple[str, ...], **__: Any) -> bytes:
+        drawn.append(views)
+        return b"png"
+
+    monkeypatch.setattr(run_saliency, "can_explain", lambda: True)
+    monkeypatch.setattr(run_saliency, "load_bundle", lambda *_, **__: SimpleNamespace(brain=None))
+    monkeypatch.setattr(run_saliency, "saliency_png", png)
+    # The cell's file is not there any more, and an older run noted fewer cameras than it has views.
+    for name, cameras in (("new", ["port", "starboard", "third"]), ("old", ["port"])):
+        episodes = successes(make_episode, 1, steps=1)
+        run = make_run(episodes, results={"gate": 0.9}, name=name, cameras=cameras, bundle=str(PRETRAINED))
+        assert explained(read_run_data(run)) == (b"png", "")
+    assert drawn == [("port", "starboard"), ("port", "camera 2")]
 
 
 def test_it_asks_nobody_for_anything(whole_run: Path) -> None:
