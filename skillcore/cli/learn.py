@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -114,11 +116,23 @@ def learn_command(
     if outcome.practised and not any(result.claimed for result in outcome.practised):
         typer.echo("next:   the reward model took no trial for a success, so practice taught nothing;")
         typer.echo("        another bundle may see more:")
-        typer.echo(f"        skill learn {skill.name} {named} --bundle FOLDER")
+        typer.echo(f"        {again_with('--bundle', 'FOLDER', sys.argv[1:])}")
         raise typer.Exit(1)
     typer.echo("next:   practise more:")
-    typer.echo(f"        skill learn {skill.name} {named} --cell {cell} --trials 400")
+    typer.echo(f"        {again_with('--trials', str(max(400, 2 * trials)), sys.argv[1:])}")
     raise typer.Exit(1)
+
+
+def again_with(option: str, value: str, typed: Sequence[str]) -> str:
+    """The command as it was typed, begun anew with another value of an option."""
+    words = iter(typed)
+    kept = ["skill"]
+    for word in words:
+        if word == option:
+            next(words, "")
+        elif word != "--resume" and not word.startswith(f"{option}="):
+            kept.append(word)
+    return shlex.join([*kept, option, value])
 
 
 def summary(outcome: Outcome, plan: Plan, reward: dict[str, Any]) -> list[str]:
