@@ -15,6 +15,7 @@ from skillcore.cell_config import LoadedCell
 from skillcore.learning.bundles import CARD
 from skillcore.learning.datasets import Collection
 from skillcore.learning.evaluate import Rate
+from skillcore.learning.intervals import in_percent
 from skillcore.learning.job import Plan
 from skillcore.learning.pretrain import Report as Training
 from skillcore.learning.pretrain_job import Amounts, pretrain
@@ -96,14 +97,20 @@ def _bundle(out: Path, arm: str) -> Path:
 
 
 def rates_of(ablation: Ablation, out: Path) -> Iterator[tuple[str, str, str, Rate]]:
-    """Arm, scenario, "offline" or "online", and all variants and seeds together, as far as they are finished."""
-    for arm in ablation.arms:
-        for scenario in ablation.scenarios:
-            jobs = [job for job in jobs_of(ablation) if job.what[:2] == (arm, scenario)]
-            results = [result for job in jobs if (result := result_of(out, job)) is not None]
+    """Arm, scenario, "offline" or "online", and those variants and seeds together that all arms begun have finished."""
+    for scenario in ablation.scenarios:
+        found: dict[str, dict[tuple[str, int], Any]] = {arm: {} for arm in ablation.arms}
+        for job in jobs_of(ablation):
+            result = result_of(out, job) if job.what[1] == scenario else None
+            if result is not None:
+                found[job.what[0]][job.what[2], job.seed] = result
+        begun = [results.keys() for results in found.values() if results]
+        common = set[tuple[str, int]]().union(*begun).intersection(*begun)
+        for arm, results in found.items():
+            chosen = [result for which, result in results.items() if which in common]
             for method in ("offline", "online"):
-                hits = sum(result[method]["hits"] for result in results)
-                yield arm, scenario, method, Rate(hits, sum(result[method]["trials"] for result in results))
+                hits = sum(result[method]["hits"] for result in chosen)
+                yield arm, scenario, method, Rate(hits, sum(result[method]["trials"] for result in chosen))
 
 
 def ablation_table(ablation: Ablation, out: Path) -> Table:
@@ -121,10 +128,10 @@ def ablation_table(ablation: Ablation, out: Path) -> Table:
     rows: dict[str, list[str]] = {}
     for arm, scenario, method, rate in rates_of(ablation, out):
         low, high = rate.interval
-        text = f"{100.0 * rate.value:.0f}, {100.0 * low:.0f} to {100.0 * high:.0f}" if rate.trials else "-"
+        text = f"{in_percent(rate.value)}, {in_percent(low)} to {in_percent(high)}" if rate.trials else "-"
         theirs = ablation.published.get(scenario, {}).get(arm) if method == "online" else None
         if theirs is not None:
-            text += f" ({100.0 * theirs / ablation.published_trials:.0f})"
+            text += f" ({in_percent(theirs / ablation.published_trials)})"
         rows.setdefault(arm, []).append(text)
     for arm, cells in rows.items():
         table.add_row(arm, *cells)

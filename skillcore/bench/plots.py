@@ -26,8 +26,8 @@ def can_plot() -> bool:
 
 
 def plot_practice(conditions: Conditions, out: Path, path: Path) -> bool:
-    """Success against practice trials, pooled, one line a scenario with its 95 % interval. False if there is nothing
-    to draw. Raises StorageError."""
+    """Success against practice trials, pooled, one line a scenario, with its 95 % interval as far as every run goes.
+    False if there is nothing to draw. Raises StorageError."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.0, 4.2), layout="constrained")
@@ -37,13 +37,13 @@ def plot_practice(conditions: Conditions, out: Path, path: Path) -> bool:
         if not curve:
             continue
         middle = [min(EVERY * (number + 0.5), conditions.practice) for number in range(len(curve))]
-        low, high = np.array([rate.interval for rate in curve]).T * 100.0
-        line, *_ = axes.plot(middle, [100.0 * rate.value for rate in curve], marker="o", label=f"scenario {scenario}")
-        axes.fill_between(middle, low, high, alpha=0.2)
+        low, high = np.array([one.rate.interval for one in curve]).T * 100.0
+        line, *_ = axes.plot(middle, [100.0 * one.share for one in curve], marker="o", label=f"scenario {scenario}")
+        axes.fill_between(middle, low, high, where=[not one.ended for one in curve], alpha=0.2)
         noisy = curve_of(conditions, out, scenario, every=EVERY)
         axes.plot(
-            middle,
-            [100.0 * rate.value for rate in noisy],
+            [min(EVERY * (number + 0.5), conditions.practice) for number in range(len(noisy))],
+            [100.0 * one.share for one in noisy],
             color=line.get_color(),
             linestyle=":",
             label=f"scenario {scenario}, with those that explore",
@@ -51,7 +51,11 @@ def plot_practice(conditions: Conditions, out: Path, path: Path) -> bool:
     if not axes.lines:
         return False
     axes.axhline(90.0, color="grey", linewidth=0.8, linestyle="--")
-    axes.set(xlabel="practice trials", ylabel=f"success in successive {EVERY} trials, %", ylim=(0.0, 102.0))
+    axes.set(
+        xlabel="practice trials; without a band: runs that ended early count on as they ended",
+        ylabel=f"success in successive {EVERY} trials, %",
+        ylim=(0.0, 102.0),
+    )
     axes.set_xlim(0.0, conditions.practice)
     axes.set_title("What practice reaches: its trials without noise, all connectors and seeds")
     axes.legend(loc="lower right")

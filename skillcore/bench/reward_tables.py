@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
 from pathlib import Path
-from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 from skillcore.bench.conditions import RewardStudy
 from skillcore.bench.rewards import results_of
+from skillcore.learning.comparison import Mean
 from skillcore.storage import write_durably
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-STUDENT_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
-"""By the number of seeds: how many standard errors of a mean the 95 % interval reaches to either side."""
 COLUMNS = ("balanced accuracy", "false positives", "false negatives", "balanced at 0.5", "area under ROC")
 
 
@@ -34,14 +31,10 @@ def figures_of(result: dict[str, Any]) -> dict[str, float]:
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def with_interval(values: Sequence[float]) -> str:
-    """Mean of seeds in per cent, and half of its 95 % interval (Student's t)."""
-    if not values:
-        return "-"
-    text = f"{100.0 * mean(values):.1f}"
-    if len(values) < 2:
-        return text
-    return text + f" +-{100.0 * STUDENT_95.get(len(values), 1.96) * stdev(values) / len(values) ** 0.5:.1f}"
+def _told(mean: Mean) -> str:
+    """Mean of seeds in per cent, and half of its 95 % interval."""
+    text = f"{100.0 * mean.value:.1f}" if mean.count else "-"
+    return f"{text} +-{100.0 * mean.half:.1f}" if mean.is_known else text
 
 
 def reward_table(study: RewardStudy, out: Path, split: str) -> Table:
@@ -62,7 +55,7 @@ def reward_table(study: RewardStudy, out: Path, split: str) -> Table:
         theirs = study.published.get(model) if split == study.published_split else None
         table.add_row(
             model,
-            *(with_interval([one[column] for one in figures]) for column in COLUMNS),
+            *(_told(Mean.of([one[column] for one in figures])) for column in COLUMNS),
             "" if theirs is None else f"{theirs:g}",
             str(len(figures)),
         )

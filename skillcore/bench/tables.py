@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from skillcore.bench.conditions import Ablation, Conditions
 from skillcore.bench.jobs import result_of
 from skillcore.bench.scenarios import jobs_of
 from skillcore.learning.evaluate import Rate
+from skillcore.learning.intervals import in_percent, percent
 from skillcore.learning.practice import is_check
 from skillcore.storage import write_durably
 
@@ -60,14 +62,14 @@ def _papers_way(study: Ablation, out: Path) -> Iterator[Score]:
             yield Score(scenario, variant, job.seed, PAPERS_WAY, rate)
 
 
-def pooled(scores: Iterator[Score] | list[Score]) -> Rate:
+def pooled(scores: Iterable[Score]) -> Rate:
     """All trials together."""
     every = list(scores)
     return Rate(sum(score.rate.hits for score in every), sum(score.rate.trials for score in every))
 
 
 def table_of(conditions: Conditions, scores: list[Score], scenario: str) -> Table:
-    """Success in per cent by variant and method, published figures in brackets; pooled with the 95 % interval."""
+    """Success in per cent by variant and method, published figures in brackets; then `summaries` of it."""
     from rich.table import Table
 
     methods: list[str] = [*conditions.methods]
@@ -86,16 +88,87 @@ def table_of(conditions: Conditions, scores: list[Score], scenario: str) -> Tabl
             row.append(_cell(rate, _hits(published.get(variant, {}), method), conditions.published_trials))
         table.add_row(variant, *row)
     table.add_section()
-    row = []
-    for method in methods:
-        rate = pooled(one for one in own if one.method == method)
-        hits = [hits for one in published.values() if (hits := _hits(one, method)) is not None]
-        trials = conditions.published_trials * len(hits)
-        text = _cell(rate, sum(hits) if hits else None, trials)
-        low, high = rate.interval
-        row.append(text + (f"\n{low:.0%} to {high:.0%}".replace("%", "") if rate.trials else ""))
-    table.add_row("all", *row)
+    for summary in summaries(conditions, scores, scenario, methods):
+        row = []
+        for one in summary.sums:
+            low, high = one.rate.interval
+            text = _cell(one.rate, one.published_hits, one.published_trials)
+            row.append(f"{text}\n{in_percent(low)} to {in_percent(high)}\n{one.tested}" if one.tests else text)
+        table.add_row(summary.name, *row)
+        table.caption = summary.words
+    table.caption_justify = "left"
     return table
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Several tests of one method taken together, a test being one variant with one seed. published_hits: of
+    `published_trials` on the same variants; None where nothing is published of one of them."""
+
+    rate: Rate
+    tests: int
+    published_hits: int | None = None
+    published_trials: int = 0
+
+    @property
+    def tested(self) -> str:
+        """As 12 tests."""
+        return f"{self.tests} test{'' if self.tests == 1 else 's'}"
+
+    @property
+    def published(self) -> float:
+        """NaN where nothing is."""
+        return math.nan if self.published_hits is None else self.published_hits / self.published_trials
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A row that takes tests together, one entry a method. words: what it and all rows above it mean."""
+
+    name: str
+    sums: tuple[Sum, ...]
+    words: str
+
+
+WORDS = (
+    "A test is one connector with one seed. The 95 % intervals take the trials of one trained policy as independent, "
+    "and say nothing of what another training would reach."
+)
+
+
+def summaries(
+    conditions: Conditions, scores: Iterable[Score], scenario: str, methods: Sequence[str]
+) -> Iterator[Summary]:
+    """All tests of each method; and, where methods or what is published are of other tests than that, those alone
+    that are common to all, so that like stands beside like."""
+    own = [one for one in scores if one.scenario == scenario]
+    published = conditions.published.get(scenario, {})
+    tests = {method: {(one.variant, one.seed) for one in own if one.method == method} for method in methods}
+    tried = [found for found in tests.values() if found]
+    if not tried:
+        return
+    common = set.intersection(*tried)
+    for method in methods:
+        named = {variant for variant in conditions.variants if _hits(published.get(variant, {}), method) is not None}
+        common = {(variant, seed) for variant, seed in common if not named or variant in named}
+
+    def summed(method: str, which: set[tuple[str, int]]) -> Sum:
+        chosen = tests[method] & which
+        rate = pooled(one for one in own if one.method == method and (one.variant, one.seed) in chosen)
+        hits = [_hits(published.get(variant, {}), method) for variant in {variant for variant, _ in which}]
+        known = [one for one in hits if one is not None]
+        if which != common or not known:
+            return Sum(rate, len(chosen))
+        return Sum(rate, len(chosen), sum(known), conditions.published_trials * len(known))
+
+    every = set.union(*tried)
+    yield Summary("all", tuple(summed(method, every) for method in methods), WORDS)
+    if common and common != every:
+        connectors = ", ".join(one for one in conditions.variants if one in {variant for variant, _ in common})
+        seeds = ", ".join(str(seed) for seed in sorted({seed for _, seed in common}))
+        beside = " and the published figures" if published else ""
+        words = f"{WORDS} In common: only the tests that all columns{beside} have, of {connectors}; seeds: {seeds}."
+        yield Summary("in common", tuple(summed(method, common) for method in methods), words)
 
 
 def _hits(published: Mapping[Any, int], method: str) -> int | None:
@@ -104,8 +177,8 @@ def _hits(published: Mapping[Any, int], method: str) -> int | None:
 
 
 def _cell(rate: Rate, published: int | None, trials: int) -> str:
-    text = f"{100.0 * rate.value:.0f}" if rate.trials else "-"
-    return text if published is None else f"{text} ({100.0 * published / trials:.0f})"
+    text = in_percent(rate.value) if rate.trials else "-"
+    return text if published is None else f"{text} ({in_percent(published / trials)})"
 
 
 def write_csv(conditions: Conditions, scores: list[Score], path: Path) -> None:
@@ -121,24 +194,52 @@ def write_csv(conditions: Conditions, scores: list[Score], path: Path) -> None:
     write_durably(path, text.getvalue().encode())
 
 
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some successive trials of practice, over all variants and seeds.
+
+    rate: of the trials that were run. share: with those of runs that had ended before, which count as their last trials
+    went. ended: how many such runs there are; where there is one, nothing has an interval.
+    """
+
+    rate: Rate
+    share: float
+    ended: int
+
+
 def curve_of(
     conditions: Conditions, out: Path, scenario: str, *, every: int = 25, without_noise: bool = False
-) -> list[Rate]:
-    """Success in successive `every` trials of practice, over all variants and seeds.
+) -> list[Chunk]:
+    """Success in successive `every` trials of practice, over all variants and seeds, as long as any run goes on.
 
-    without_noise: only of the trials that did not explore. Practice that ended early, since all its last checks
-    succeeded, counts on as its last trials did.
+    without_noise: only of the trials that did not explore. Practice ends early once all its last checks succeed: left
+    out, such a run would make what is left look worse and worse.
     """
-    counts: list[list[int]] = []
-    for job in jobs_of(conditions):
-        practised = (result_of(out, job) or {}).get("practice") if job.what[0] == scenario else None
-        if not practised:
-            continue
-        trials = [(number, hit) for number, hit in enumerate(practised) if is_check(number) or not without_noise]
-        last = [hit for number, hit in trials if number >= len(practised) - every]
-        for index, start in enumerate(range(0, conditions.practice, every)):
-            part = [hit for number, hit in trials if start <= number < start + every] or last
-            counts.extend([0, 0] for _ in range(index + 1 - len(counts)))
-            counts[index][0] += sum(part)
-            counts[index][1] += len(part)
-    return [Rate(hits, trials) for hits, trials in counts]
+    results = [result_of(out, job) for job in jobs_of(conditions) if job.what[0] == scenario]
+    runs = [result["practice"] for result in results if result is not None and result.get("practice")]
+    chunks = []
+    for start in range(0, conditions.practice, every):
+        run: list[bool] = []
+        carried: list[bool] = []
+        ended = 0
+        for practised in runs:
+            trials = [(number, hit) for number, hit in enumerate(practised) if is_check(number) or not without_noise]
+            part = [hit for number, hit in trials if start <= number < start + every]
+            run += part
+            if not part:
+                ended += 1
+                carried += [hit for number, hit in trials if number >= len(practised) - every]
+        if not run:
+            break
+        share = (sum(run) + sum(carried)) / (len(run) + len(carried))
+        chunks.append(Chunk(Rate(sum(run), len(run)), share, ended))
+    return chunks
+
+
+def curve_in_words(curve: Sequence[Chunk]) -> str:
+    """As 45%, 90%*, with how many trials were run, and what the mark means."""
+    said = ", ".join(percent(one.share) + ("*" if one.ended else "") for one in curve)
+    said += f"; trials run: {', '.join(str(one.rate.trials) for one in curve)}"
+    if any(one.ended for one in curve):
+        said += "; * with runs that had ended before, which count on as they ended"
+    return said

@@ -59,7 +59,9 @@ def paper_command(
     from skillcore.cli.report import told
     from skillcore.home import folder
     from skillcore.learning.bundles import PRETRAINED, find_bundle
+    from skillcore.learning.runs import working_on
     from skillcore.reports.bench_report import write_bench_report
+    from skillcore.storage import make_folder_durably
 
     chosen = load_conditions(conditions)
     if quick:
@@ -69,7 +71,6 @@ def paper_command(
     names = tuple(skill.variant(name).name for name in chosen.variants)
     chosen = chosen.model_copy(update={"variants": names})
     place = Path(bundle) if bundle else find_bundle(folder("bundles"), skill.name, "", PRETRAINED, skill.pretrained)
-    check_same(chosen, place, out)
     began = time.monotonic()
 
     def report(job: Job, done: int, total: int) -> None:
@@ -77,14 +78,17 @@ def paper_command(
 
     if not can_plot():
         typer.echo("no plots are drawn: they need the extra `plots` (pip install 'skillcore[plots]')")
-    if chosen.reward is not None and only in (None, Part.rewards):
-        _rewards(chosen.reward, skill, registry, out, workers, report)
-    if only in (None, Part.scenarios):
-        _scenarios(chosen, place, out, workers, report)
-    if chosen.ablation is not None and only in (None, Part.ablation):
-        _ablation(chosen, chosen.ablation, skill, registry, out, workers, report)
     command = " ".join(["skill", *sys.argv[1:]])
-    page = told(lambda: write_bench_report(chosen, place, out, command=command), again="the same command")
+    make_folder_durably(out)
+    with working_on(out):
+        check_same(chosen, place, out)
+        if chosen.reward is not None and only in (None, Part.rewards):
+            _rewards(chosen.reward, skill, registry, out, workers, report)
+        if only in (None, Part.scenarios):
+            _scenarios(chosen, place, out, workers, report)
+        if chosen.ablation is not None and only in (None, Part.ablation):
+            _ablation(chosen, chosen.ablation, skill, registry, out, workers, report)
+        page = told(lambda: write_bench_report(chosen, place, out, command=command), again="the same command")
     say_where(results=out, report=page)
 
 
@@ -119,7 +123,7 @@ def _rewards(study: RewardStudy, skill: Skill, registry: Registry, out: Path, wo
 def _scenarios(chosen: Conditions, place: Path, out: Path, workers: int, report: Report) -> None:
     from skillcore.bench.plots import can_plot, plot_practice
     from skillcore.bench.scenarios import jobs_of, run_jobs
-    from skillcore.bench.tables import curve_of, scores_of, table_of, write_csv
+    from skillcore.bench.tables import curve_in_words, curve_of, scores_of, table_of, write_csv
     from skillcore.cli.output import console
 
     typer.echo(f"bundle: {place}")
@@ -131,8 +135,7 @@ def _scenarios(chosen: Conditions, place: Path, out: Path, workers: int, report:
         for which, without_noise in (("all", False), ("without noise", True)):
             curve = curve_of(chosen, out, scenario, without_noise=without_noise)
             if curve:
-                said = ", ".join(f"{one.value:.0%}" if one.trials else "-" for one in curve)
-                typer.echo(f"success in successive 25 trials of practice, {which}: {said}")
+                typer.echo(f"success in successive 25 trials of practice, {which}: {curve_in_words(curve)}")
     write_csv(chosen, scores, out / "scenarios.csv")
     if can_plot():
         plot_practice(chosen, out, out / "practice.png")

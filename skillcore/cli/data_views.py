@@ -70,6 +70,7 @@ def show_command(
 
 def stats_command(folder: Folder, as_json: AsJson = False) -> None:
     """Count what is in DIR: episodes, success, connectors, time, forces, actions, labels, disk."""
+    from skillcore.learning.intervals import percent
     from skillcore.reports.dataset_statistics import statistics_of
 
     with progress_bar("Reading") as progress:
@@ -86,7 +87,7 @@ def stats_command(folder: Folder, as_json: AsJson = False) -> None:
             (
                 printable(one.name),
                 str(one.episodes),
-                f"{one.success.value:.0%} of {one.success.trials}" if one.success.is_known else "-",
+                f"{percent(one.success.value)} of {one.success.trials}" if one.success.is_known else "-",
                 str(one.corrected),
                 f"{one.steps:.1f}",
                 f"{one.peak_force_n:.0f} N",
@@ -105,8 +106,8 @@ def stats_command(folder: Folder, as_json: AsJson = False) -> None:
                     f"{one.mean:+.2f}",
                     f"{one.greatest:+.2f}",
                     f"{one.deviation:.2f}",
-                    f"{one.full:.0%}",
-                    f"{one.changed:.0%}",
+                    percent(one.full),
+                    percent(one.changed),
                 )
                 for one in found.actions
             ],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -117,16 +119,29 @@ def learn_command(
     if outcome.practised and not any(result.claimed for result in outcome.practised):
         typer.echo("next:   the reward model took no trial for a success, so practice taught nothing;")
         typer.echo("        another bundle may see more:")
-        typer.echo(f"        skill learn {skill.name} {named} --bundle FOLDER")
+        typer.echo(f"        {again_with('--bundle', 'FOLDER', sys.argv[1:])}")
         raise typer.Exit(1)
     typer.echo("next:   practise more:")
-    typer.echo(f"        skill learn {skill.name} {named} --cell {cell} --trials 400")
+    typer.echo(f"        {again_with('--trials', str(max(400, 2 * trials)), sys.argv[1:])}")
     raise typer.Exit(1)
+
+
+def again_with(option: str, value: str, typed: Sequence[str]) -> str:
+    """The command as it was typed, begun anew with another value of an option."""
+    words = iter(typed)
+    kept = ["skill"]
+    for word in words:
+        if word == option:
+            next(words, "")
+        elif word != "--resume" and not word.startswith(f"{option}="):
+            kept.append(word)
+    return shlex.join([*kept, option, value])
 
 
 def summary(outcome: Outcome, plan: Plan, reward: dict[str, Any]) -> list[str]:
     """What came of it, in words for a technician."""
     from skillcore.learning.evaluate import Evaluation
+    from skillcore.learning.intervals import percent
     from skillcore.learning.practice import checks_of
 
     test = outcome.acceptance
@@ -134,13 +149,15 @@ def summary(outcome: Outcome, plan: Plan, reward: dict[str, Any]) -> list[str]:
     verdict = "ACCEPTED" if outcome.accepted else "NOT ACCEPTED"
     lines = [
         "",
-        f"{verdict}: {test.success.value:.0%} of {len(test.trials)} acceptance trials succeeded, "
-        f"{plan.gate:.0%} are asked for",
+        f"{verdict}: {percent(test.success.value, plan.gate)} of {len(test.trials)} acceptance trials succeeded, "
+        f"{percent(plan.gate, plan.gate)} are asked for",
         f"  before practice    {outcome.zero_shot.success}",
-        f"  after practice     {test.success}",
+        f"  after practice     {test.success.told('none tried', plan.gate)}",
     ]
     if practised.trials:
-        lines.append(f"  practice           {len(practised.trials)} trials, {practised.success.value:.0%} succeeded")
+        lines.append(
+            f"  practice           {len(practised.trials)} trials, {percent(practised.success.value)} succeeded"
+        )
         if checks.trials:
             lines.append(f"    without noise    {checks.success}")
     steps = test.mean_steps

@@ -150,7 +150,7 @@ def _table(runs: Sequence[PastRun]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", caption_justify="left")
     for heading in ("run", "command", "connector", "cell", "seed", "state", "trials", "before", "after", "gate", "age"):
         name = heading in ("connector", "cell")
         right = heading in ("seed", "trials", "before", "after", "age")
@@ -160,6 +160,10 @@ def _table(runs: Sequence[PastRun]) -> Table:
     for run in runs:
         age = run.age_s(now)
         counted, before, after = _so_far(run)
+        verdict = {True: "passed", False: "missed", None: "-"}[run.accepted]
+        if run.accepted is not None and any((after.value >= gate) is not run.accepted for gate in _gate(run) if after):
+            verdict += "*"
+            table.caption = "* as it was at the run's end; by labels that people corrected since, otherwise"
         cells = (
             run.short,
             run.setting("command") or "-",
@@ -169,8 +173,8 @@ def _table(runs: Sequence[PastRun]) -> Table:
             run.state,
             counted,
             _percent(before),
-            _percent(after),
-            {True: "passed", False: "missed", None: "-"}[run.accepted],
+            _percent(after, *_gate(run)),
+            verdict,
             "-" if age is None else age_in_words(age),
         )
         style = colours[run.state]
@@ -179,13 +183,14 @@ def _table(runs: Sequence[PastRun]) -> Table:
 
 
 def _so_far(run: PastRun) -> tuple[str, Rate | None, Rate | None]:
-    """How many trials there are, and the success before and after practice; of what is not done, as far as it is."""
+    """How many trials there are, and the success before and after practice, as far as it has come: by the episodes,
+    with what people have said of them since; by the results where none is kept."""
     from skillcore.errors import SkillcoreError
 
     try:
-        if run.results is not None:
-            return str(run.trials()), run.rate("zero_shot"), run.rate("acceptance")
         found = run.evaluations()
+        if not found:
+            return str(run.trials()), run.rate("zero_shot"), run.rate("acceptance")
     except SkillcoreError:
         # A list tells of every run; what is wrong with the episodes of one, `show` says.
         return "?", None, None
@@ -251,7 +256,7 @@ def _described(run: PastRun) -> Iterator[str]:
         yield from ("", "Results")
         yield from _lines({name: value for name, value in run.results.items() if name not in parts})
         for part in parts:
-            yield from _lines({part: run.results[part]})
+            yield from _lines({part: run.results[part]}, limits=_gate(run))
     try:
         saved = run.evaluations()
     except SkillcoreError as error:
@@ -274,7 +279,7 @@ def _described(run: PastRun) -> Iterator[str]:
         yield from ("", printable(f"next:   {again} --resume{'' if typed else ', with the settings above'}"))
 
 
-def _lines(values: Mapping[str, Any], depth: int = 1) -> Iterator[str]:
+def _lines(values: Mapping[str, Any], depth: int = 1, limits: Sequence[float] = ()) -> Iterator[str]:
     """Names and values, a line each; what holds more values is indented below its name."""
     from skillcore.learning.past_runs import as_rate
 
@@ -284,14 +289,20 @@ def _lines(values: Mapping[str, Any], depth: int = 1) -> Iterator[str]:
         rate = as_rate(value)
         rates = [as_rate(one) for one in value] if isinstance(value, list) else []
         if rate is not None:
-            yield label + rate.told(NOTHING.get(name, "none tried"))
+            yield label + rate.told(NOTHING.get(name, "none tried"), *limits)
         elif rates and all(rates):
             yield label + " ".join(_percent(one) for one in rates)
         elif isinstance(value, Mapping):
             yield label.rstrip()
-            yield from _lines(value, depth + 1)
+            yield from _lines(value, depth + 1, limits)
         else:
             yield printable(label + _plain(name, value))
+
+
+def _gate(run: PastRun) -> tuple[float, ...]:
+    """The share that is asked for, which no share is rounded to; nothing where there is none."""
+    gate = (run.results or {}).get("gate")
+    return (float(gate),) if isinstance(gate, int | float) else ()
 
 
 def _plain(name: str, value: Any) -> str:
@@ -304,5 +315,7 @@ def _plain(name: str, value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _percent(rate: Rate | None) -> str:
-    return f"{rate.value:.0%}" if rate is not None and rate.trials else "-"
+def _percent(rate: Rate | None, *limits: float) -> str:
+    from skillcore.learning.intervals import percent
+
+    return percent(rate.value, *limits) if rate is not None and rate.trials else "-"

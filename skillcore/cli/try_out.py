@@ -123,12 +123,15 @@ def eval_command(
             watcher=Together(live, events),
             reflex=partial(skill.reflex, opened),
         )
-        write_json_durably(run / RESULTS, {"acceptance": result.as_json(), "gate": gate, "scenario": scenario})
-    typer.echo(f"success                  {result.success}")
+        accepted = result.success.value >= gate
+        write_json_durably(
+            run / RESULTS, {"acceptance": result.as_json(), "gate": gate, "accepted": accepted, "scenario": scenario}
+        )
+    typer.echo(f"success                  {result.success.told('none tried', gate)}")
     typer.echo(f"success not seen         {result.false_negatives.told('no trial is known to have succeeded')}")
     typer.echo(f"failure taken for one    {result.false_positives.told('no trial is known to have failed')}")
     say_where(run, report=report_of(run), **record(run, events, video=video, rerun=rerun))
-    if result.success.value < gate:
+    if not accepted:
         raise typer.Exit(1)
 
 

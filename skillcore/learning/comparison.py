@@ -183,8 +183,14 @@ class Mean:
         """Student's; without bounds with fewer than two numbers."""
         if self.count < 2:
             return (-math.inf, math.inf)
-        half = t_95(self.count - 1) * self.deviation / math.sqrt(self.count)
-        return (self.value - half, self.value + half)
+        return (self.value - self.half, self.value + self.half)
+
+    @property
+    def half(self) -> float:
+        """How far the interval reaches to either side; infinite with fewer than two numbers."""
+        if self.count < 2:
+            return math.inf
+        return t_95(self.count - 1) * self.deviation / math.sqrt(self.count)
 
     def as_json(self) -> dict[str, Any]:
         """None stands for what is not known."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from skillcore.learning.intervals import wilson
+from skillcore.learning.intervals import percent, wilson
 
 if TYPE_CHECKING:
     from skillcore.episodes import EpisodeStore
@@ -42,12 +42,14 @@ class Rate:
     def __str__(self) -> str:
         return self.told("none tried")
 
-    def told(self, without: str) -> str:
-        """In words, with its counts and interval; `without` says that there was no trial to be counted."""
+    def told(self, without: str, *limits: float) -> str:
+        """In words, with its counts and interval; `without` says that there was no trial to be counted. limits: as in
+        `percent`."""
         if not self.trials:
             return without
         low, high = self.interval
-        return f"{self.value:.0%} ({self.hits} of {self.trials}; 95 % interval {low:.0%} to {high:.0%})"
+        within = f"95 % interval {percent(low)} to {percent(high)}"
+        return f"{percent(self.value, *limits)} ({self.hits} of {self.trials}; {within})"
 
     def as_json(self) -> dict[str, Any]:
         low, high = self.interval

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skillcore.interfaces import Shown
-from skillcore.learning.intervals import Z_95
-
-_T_95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}
+from skillcore.learning.comparison import t_95
+from skillcore.learning.intervals import percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +36,8 @@ class Estimate:
         if not self.frames:
             return "no frame"
         if math.isnan(self.low):
-            return f"{self.value:.0%} (one episode: no interval)"
-        return f"{self.value:.0%} (95 % interval {self.low:.0%} to {self.high:.0%})"
+            return f"{percent(self.value)} (one episode: no interval)"
+        return f"{percent(self.value)} (95 % interval {percent(self.low)} to {percent(self.high)})"
 
     def as_json(self) -> dict[str, Any]:
         def plain(value: float) -> float | None:
@@ -89,21 +88,8 @@ def estimate(values: NDArray[np.float64], episode: NDArray[np.int64], *, bounded
     if count < 2:
         return Estimate(mean, math.nan, math.nan, len(values), count)
     off = np.bincount(which, weights=values - mean, minlength=count)
-    half = _t_95(count - 1) * math.sqrt(count / (count - 1) * float(off @ off)) / len(values)
+    half = t_95(count - 1) * math.sqrt(count / (count - 1) * float(off @ off)) / len(values)
     low, high = mean - half, mean + half
     if bounded:
         low, high = max(0.0, low), min(1.0, high)
     return Estimate(mean, low, high, len(values), count)
-
-
-def _t_95(freedom: int) -> float:
-    """Student's t for a two-sided 95 % interval; right to 0.01 (Fisher's expansion beyond a few degrees)."""
-    if freedom in _T_95:
-        return _T_95[freedom]
-    z = Z_95
-    return (
-        z
-        + (z**3 + z) / (4 * freedom)
-        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
-        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * freedom**3)
-    )

@@ -123,12 +123,11 @@ class _Side:
     evaluations: Mapping[str, Evaluation]
 
     def rate(self, path: tuple[str, ...], figure: str) -> Rate:
-        """From the results; from the episodes as long as there are none."""
-        if self.run.results is not None:
-            return self.run.rate(*path, figure=figure) or NO_RATE
+        """From the episodes, with what people have said of them since, as `mean` has it; from the results where no
+        episode is kept."""
         found = self.evaluations.get(path[0].replace("_", "-"))
         if found is None:
-            return NO_RATE
+            return self.run.rate(*path, figure=figure) or NO_RATE
         if path[1:]:
             from skillcore.learning.practice import checks_of  # brings torch along
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 from skillcore.bench.ablation import jobs_of as jobs_of_arms
 from skillcore.bench.ablation import rates_of
 from skillcore.bench.conditions import Ablation, Conditions, RewardStudy
 from skillcore.bench.jobs import Job, result_of
-from skillcore.bench.reward_tables import COLUMNS, STUDENT_95, figures_of
+from skillcore.bench.reward_tables import COLUMNS, figures_of
 from skillcore.bench.rewards import jobs_of as jobs_of_rewards
 from skillcore.bench.rewards import results_of
 from skillcore.bench.scenarios import jobs_of
-from skillcore.bench.tables import PAPERS_WAY, Score, curve_of, pooled, scores_of
+from skillcore.bench.tables import PAPERS_WAY, Chunk, Score, curve_of, pooled, scores_of, summaries
 from skillcore.learning.bundles import package_versions, read_card
+from skillcore.learning.comparison import Mean
 from skillcore.learning.evaluate import Rate
+from skillcore.learning.intervals import in_percent
 from skillcore.reports import charts
 from skillcore.reports.pages import write_page
 from skillcore.reports.report import REPORT
@@ -32,11 +33,13 @@ GOAL = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One entry of a table, in per cent. more: an interval or a spread. published: what others report, or ""."""
+    """One entry of a table, in per cent. more: an interval or a spread. published: what others report, or "". tests:
+    how many tests it takes together, where it does."""
 
     value: str
     more: str = ""
     published: str = ""
+    tests: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +53,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with a drawing beside it, if there is one."""
+    """A table with a drawing below it, if there is one, and what that shows."""
 
     title: str
     words: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     drawing: str = ""
+    drawn: str = ""
 
 
 def write_bench_report(conditions: Conditions, bundle: Path, out: Path, *, command: str) -> Path:
@@ -142,39 +146,35 @@ def _scenario(conditions: Conditions, scores: Sequence[Score], scenario: str, ou
         )
         for variant in conditions.variants
     ]
-    every = tuple(
-        _share(
-            pooled([one for one in own if one.method == method]),
-            _published(conditions, scenario, conditions.variants, method),
-            with_interval=True,
-        )
-        for method in methods
-    )
-    words = "Success in %, over all seeds; in brackets as published. Under the last row 95% intervals."
+    words = ""
+    for summary in summaries(conditions, own, scenario, methods):
+        cells = (replace(_share(one.rate, one.published, with_interval=True), tests=one.tested) for one in summary.sums)
+        rows.append(Row(summary.name, tuple(cells), sum=True))
+        words = summary.words
+    drawing, drawn = _practice(conditions, scenario, out)
     yield Table(
         f"Scenario {scenario}",
-        words,
+        f"Success in %, over all seeds; in brackets as published. {words}",
         tuple(methods),
-        (*rows, Row("all", every, sum=True)),
-        _practice(conditions, scenario, out),
+        tuple(rows),
+        drawing,
+        drawn,
     )
 
 
 def _share(rate: Rate, published: float, *, with_interval: bool = False) -> Cell:
+    theirs = "" if math.isnan(published) else f"({in_percent(published)})"
     if not rate.trials:
-        return Cell("–", published="" if math.isnan(published) else f"({100.0 * published:.0f})")
+        return Cell("–", published=theirs)
     low, high = rate.interval
-    return Cell(
-        f"{100.0 * rate.value:.0f}",
-        f"{100.0 * low:.0f}–{100.0 * high:.0f}" if with_interval else "",
-        "" if math.isnan(published) else f"({100.0 * published:.0f})",
-    )
+    return Cell(in_percent(rate.value), f"{in_percent(low)}–{in_percent(high)}" if with_interval else "", theirs)
 
 
-def _practice(conditions: Conditions, scenario: str, out: Path) -> str:
+def _practice(conditions: Conditions, scenario: str, out: Path) -> tuple[str, str]:
+    """The course of practice, and what is seen there."""
     every = curve_of(conditions, out, scenario, every=EVERY)
     if not every:
-        return ""
+        return "", ""
     checks = curve_of(conditions, out, scenario, every=EVERY, without_noise=True)
     places = [str(min(EVERY * number, conditions.practice)) for number in range(1, len(every) + 1)]
     lines = [
@@ -182,11 +182,21 @@ def _practice(conditions: Conditions, scenario: str, out: Path) -> str:
         charts.Line("all trials of practice", _points(every)),
     ]
     title = f"Success in successive {EVERY} trials of practice in scenario {scenario}, all connectors and seeds"
-    return charts.curve(places, lines, title=title, axis="practice trials", limit=charts.Limit("90%", GOAL))
+    words = f"{title}, with 95% intervals. Trials run: {', '.join(str(one.rate.trials) for one in every)}."
+    if any(one.ended for one in every):
+        words += (
+            " Practice ends early once its last trials without noise all succeeded. Such a run counts on as it ended; "
+            "no interval is drawn where there is one."
+        )
+    limit = charts.Limit("90%", GOAL)
+    return charts.curve(places, lines, title=title, axis="practice trials", limit=limit), words
 
 
-def _points(rates: Sequence[Rate]) -> list[charts.Point]:
-    return [charts.Point(place, rate.value, *rate.interval) for place, rate in enumerate(rates)]
+def _points(curve: Sequence[Chunk]) -> list[charts.Point]:
+    return [
+        charts.Point(place, one.share, *((one.share, one.share) if one.ended else one.rate.interval))
+        for place, one in enumerate(curve)
+    ]
 
 
 def _judged(conditions: Conditions, out: Path) -> dict[str, Rate]:
@@ -216,7 +226,7 @@ def _reward_tables(study: RewardStudy, out: Path) -> list[Table]:
         rows = []
         for model in study.models:
             figures = [figures_of(result) for result in found[split, model]]
-            cells = [_spread([one[column] for one in figures]) for column in COLUMNS]
+            cells = [_mean(Mean.of([one[column] for one in figures])) for column in COLUMNS]
             if has_published:
                 theirs = study.published.get(model)
                 cells.append(Cell("" if theirs is None else f"{theirs:g}"))
@@ -231,14 +241,10 @@ def _reward_tables(study: RewardStudy, out: Path) -> list[Table]:
     return tables
 
 
-def _spread(values: Sequence[float]) -> Cell:
-    """Mean in per cent, and half of its 95 % interval (Student's t)."""
-    if not values:
-        return Cell("–")
-    if len(values) < 2:
-        return Cell(f"{100.0 * mean(values):.1f}")
-    half = STUDENT_95.get(len(values), 1.96) * stdev(values) / len(values) ** 0.5
-    return Cell(f"{100.0 * mean(values):.1f}", f"±{100.0 * half:.1f}")
+def _mean(mean: Mean) -> Cell:
+    """Mean in per cent, and half of its 95 % interval."""
+    value = f"{100.0 * mean.value:.1f}" if mean.count else "–"
+    return Cell(value, f"±{100.0 * mean.half:.1f}" if mean.is_known else "")
 
 
 def _ablation(study: Ablation, out: Path) -> Table | None:
@@ -255,7 +261,8 @@ def _ablation(study: Ablation, out: Path) -> Table | None:
         finished += rate.trials
     if not finished:
         return None
-    words = f"Success in % on {', '.join(study.variants)}, with 95% intervals; in brackets as published."
+    words = f"Success in % on {', '.join(study.variants)}, with 95% intervals; in brackets as published. "
+    words += "While not all is finished, only what is finished of every row is counted."
     return Table(
         "What is left out", words, tuple(columns), tuple(Row(arm, tuple(cells)) for arm, cells in rows.items())
     )

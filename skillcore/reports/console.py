@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skillcore.learning.evaluate import Evaluation, TrialResult
+from skillcore.learning.intervals import percent
 from skillcore.learning.practice import checks_of
 
 RECENT = 20
@@ -130,7 +131,7 @@ class LiveConsole:
         return {
             "at": datetime.now().astimezone().strftime("%H:%M"),
             "trial": str(len(self._results)),
-            "success": f"{last.success.value:.0%}",
+            "success": percent(last.success.value),
             "noise": f"{checks[0]} of {checks[1]}" if checks else "-",
             "wrong": str(mistakes[0]) if mistakes else "-",
             "missed": str(mistakes[1]) if mistakes else "-",
@@ -148,9 +149,9 @@ class LiveConsole:
     def _said(self) -> list[str]:
         """How it went so far, in pieces."""
         every, last = Evaluation(tuple(self._results)), Evaluation(tuple(self._results[-RECENT:]))
-        parts = [f"success {last.success.value:.0%} of the last {len(last.trials)}"]
+        parts = [f"success {percent(last.success.value)} of the last {len(last.trials)}"]
         if len(every.trials) > len(last.trials):
-            parts.append(f"{every.success.value:.0%} of all")
+            parts.append(f"{percent(every.success.value)} of all")
         if checks := self._checks():
             parts.append(f"{checks[0]} of the last {checks[1]} without noise")
         parts += [f"reward model: {judgement(every)}", f"peak force {_peak_n(self._results):.0f} N"]
@@ -198,7 +199,7 @@ class LiveConsole:
         table.add_row(self._stage, f"trial {len(self._results)} of at most {self._planned}")
         table.add_row("", bar)
         table.add_row("last trials", _marks(self._results[-RECENT:]))
-        table.add_row("success", f"{last.success.value:.0%} of the last {len(last.trials)}")
+        table.add_row("success", f"{percent(last.success.value)} of the last {len(last.trials)}")
         if checks := self._checks():
             table.add_row("without noise", f"{checks[0]} of the last {checks[1]}")
         table.add_row("reward model", judgement(every, marked=True))

@@ -12,6 +12,7 @@ from pathlib import Path
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import InputError
 from skillcore.learning.evaluate import Evaluation
+from skillcore.learning.intervals import percent
 from skillcore.learning.saved_trials import Trial, evaluation_of
 from skillcore.reports.overlay import AMBER, BLUE, GREEN, RED, card
 from skillcore.reports.recorded_run import RecordedRun, shown_of_part, spread
@@ -105,30 +106,32 @@ def _about(run: RecordedRun, scene: Scene) -> tuple[str, list[str]]:
     return ("During practice" if scene.part == "practice" else words.capitalize()), lines
 
 
-def inserted(figures: Evaluation) -> str:
-    """How many trials of these succeeded, in words; who says so where nobody knows."""
+def inserted(figures: Evaluation, *limits: float) -> str:
+    """How many trials of these succeeded, in words; who says so where nobody knows. limits: as in `percent`."""
     rate = figures.success
     low, high = rate.interval
     known = all(trial.truth is not None for trial in figures.trials)
     said = "" if known else ", says the reward model"
-    return f"{rate.value:.0%} inserted{said} ({rate.hits} of {rate.trials}; 95 % interval {low:.0%} to {high:.0%})"
+    within = f"95 % interval {percent(low)} to {percent(high)}"
+    return f"{percent(rate.value, *limits)} inserted{said} ({rate.hits} of {rate.trials}; {within})"
 
 
 def _end(run: RecordedRun) -> tuple[str, list[str], tuple[int, int, int]]:
     """Title, lines and colour of the last card."""
     # What counts stands first, and brightest: how it went in the end.
-    lines = [f"{run.words_of(part)}: {inserted(evaluation_of(run.parts[part]))}" for part in reversed(run.parts)]
+    asked = () if run.gate is None else (run.gate,)
+    lines = [
+        f"{run.words_of(part)}: {inserted(evaluation_of(run.parts[part]), *asked)}" for part in reversed(run.parts)
+    ]
     last = evaluation_of(list(run.parts.values())[-1])
     if last.success.hits:
         lines.append(f"an insertion takes {last.mean_steps:.1f} steps, and at most {_peak(last):.0f} N")
     if run.about.get("command") == "run":
         return "Done", lines, BLUE
-    if run.results is None:
+    if run.accepted is None or run.gate is None:
         return "Not finished", lines, AMBER
-    gate = run.gate or 0.0
-    passed = last.success.value >= gate
-    lines[0] += f"; asked for: {gate:.0%}"
-    return ("Accepted", lines, GREEN) if passed else ("Not accepted", lines, RED)
+    lines[0] += f"; asked for: {percent(run.gate, run.gate)}"
+    return ("Accepted", lines, GREEN) if run.accepted else ("Not accepted", lines, RED)
 
 
 def _peak(figures: Evaluation) -> float:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from skillcore.learning.bundles import Bundle
 from skillcore.learning.inspection import Frames
+from skillcore.learning.intervals import percent
 from skillcore.learning.pointing import Estimate, area, estimate, mating_parts, pointing
 from skillcore.learning.saliency import SUCCESS, Saliency
 from skillcore.reports.saliency_sheets import Row, Sheet, action_title, spread
@@ -214,7 +215,7 @@ class Study:
                 f"{one.subject.title}: {self.shares(one)[output]} of it on plug and socket"
                 for one in reversed(self.explained)
             ),
-            f"by chance: {covered.value:.0%}, the share of the images that they cover "
+            f"by chance: {percent(covered.value)}, the share of the images that they cover "
             f"({covered.frames} frames of {covered.episodes} episodes)",
         ]
 

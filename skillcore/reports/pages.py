@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from skillcore.learning.evaluate import Rate
+from skillcore.learning.intervals import percent
 from skillcore.storage import write_durably
 
 UNKNOWN = "not known"
@@ -46,11 +47,6 @@ def write_page(path: Path, template: str, **content: Any) -> Path:
 # --- how values are written ----------------------------------------------------------------------------------------
 
 
-def percent(share: float) -> str:
-    """44%; what is no number is a dash."""
-    return f"{share:.0%}" if math.isfinite(share) else "–"
-
-
 def number(value: float, unit: str = "", digits: int = 0) -> str:
     """49 N; what is no number is not known."""
     if not math.isfinite(value):
@@ -66,7 +62,7 @@ def of(rate: Rate) -> str:
 def interval_of(rate: Rate) -> str:
     """31% to 58%; a dash without trials."""
     low, high = rate.interval
-    return f"{low:.0%} to {high:.0%}" if rate.trials else "–"
+    return f"{percent(low)} to {percent(high)}" if rate.trials else "–"
 
 
 def moment(text: str) -> str:

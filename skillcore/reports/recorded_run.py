@@ -13,6 +13,7 @@ from typing import Any
 
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import InputError
+from skillcore.learning.past_runs import PastRun
 from skillcore.learning.practice import is_check
 from skillcore.learning.runs import ABOUT, RESULTS, read_results, read_run
 from skillcore.learning.saved_trials import EPISODES, Trial, read_trials
@@ -60,6 +61,11 @@ class RecordedRun:
     def store(self) -> EpisodeStore:
         """Its episodes. Raises EpisodeError, StorageError."""
         return EpisodeStore(self.folder / EPISODES, create=False)
+
+    @property
+    def accepted(self) -> bool | None:
+        """The verdict of its end, which labels that people correct later leave as it is; None while there is none."""
+        return PastRun(self.folder, self.about, self.results, damage="").accepted
 
     def words_of(self, part: str) -> str:
         """What a part is called in a picture."""

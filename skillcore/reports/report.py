@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from skillcore.learning.evaluate import Evaluation, Rate, TrialResult
+from skillcore.learning.intervals import percent
 from skillcore.learning.practice import checks_of, is_check
 from skillcore.reports import charts
 from skillcore.reports.filmstrips import data_uri, strips
-from skillcore.reports.pages import duration, percent, write_page
+from skillcore.reports.pages import duration, write_page
 from skillcore.reports.reasons import TITLES
 from skillcore.reports.run_data import Part, RunData, read_run_data
 
@@ -87,14 +88,13 @@ class Verdict:
 def verdict_of(data: RunData) -> Verdict:
     """Whether the skill passed its gate, and what to make of that."""
     test = data.part("acceptance").evaluation
-    if data.gate is None:
+    gate, passed = data.gate, data.run.accepted
+    if gate is None or passed is None:
         done = ", ".join(f"{len(part.trials)} trials of {IN_FULL[source]}" for source, part in data.parts.items())
         return Verdict("unfinished", "Not finished", (f"So far there are {done}. Nothing is decided.",), ())
-    gate = data.gate
-    passed = bool((data.run.results or {}).get("accepted", test.success.value >= gate))
     low, high = test.success.interval
     reasons = [
-        f"{test.success.hits} of {len(test.trials)} acceptance trials succeeded; {percent(gate)} are asked for.",
+        f"{test.success.hits} of {len(test.trials)} acceptance trials succeeded; {percent(gate, gate)} are asked for.",
         f"Under these conditions between {percent(low)} and {percent(high)} of all insertions succeed (95% interval).",
     ]
     if passed and low < gate:
@@ -105,16 +105,17 @@ def verdict_of(data: RunData) -> Verdict:
         "accepted" if passed else "rejected",
         "Accepted" if passed else "Not accepted",
         tuple(reasons),
-        tuple(_warnings(data, test)),
+        tuple(_warnings(data, test, otherwise=(test.success.value >= gate) is not passed)),
     )
 
 
-def _warnings(data: RunData, test: Evaluation) -> list[str]:
+def _warnings(data: RunData, test: Evaluation, *, otherwise: bool) -> list[str]:
+    """otherwise: whether the figures as they are now would make another verdict."""
     warnings = []
     if not data.has_truth:
         warnings.append(
-            "Success here is what the reward model says: nothing else in this cell knows whether a plug is seated. "
-            "Look at a few of them by hand."
+            "Success here is what the reward model says, unless a person has said otherwise: nothing else in this cell "
+            "knows whether a plug is seated. Look at a few of them by hand."
         )
     if test.false_positives.hits:
         count = test.false_positives.hits
@@ -126,7 +127,8 @@ def _warnings(data: RunData, test: Evaluation) -> list[str]:
     if corrected:
         warnings.append(
             f"People have corrected the {_plural(corrected, 'label')} of {corrected} {_plural(corrected, 'trial')} "
-            "afterwards. The figures count what they say; the verdict is that of the run's end."
+            "afterwards. The figures count what they say; the verdict is that of the run's end"
+            + (", and by what they say it would be the other way round: test again." if otherwise else ".")
         )
     aborted = data.part("acceptance").aborted
     if aborted:
@@ -181,8 +183,9 @@ def _success(name: str, rate: Rate, gate: float | None) -> Figure:
     low, high = rate.interval
     words = f"{rate.hits} of {rate.trials} trials; 95% interval {percent(low)} to {percent(high)}"
     if gate is not None:
-        words += f"; the notch is at {percent(gate)}, as asked for"
-    return Figure(name, percent(rate.value), words, charts.interval(rate.value, low, high, title=words, limit=gate))
+        words += f"; the notch is at {percent(gate, gate)}, as asked for"
+    value = percent(rate.value) if gate is None else percent(rate.value, gate)
+    return Figure(name, value, words, charts.interval(rate.value, low, high, title=words, limit=gate))
 
 
 def _cycle(data: RunData, test: Evaluation) -> Figure:
@@ -194,7 +197,7 @@ def _cycle(data: RunData, test: Evaluation) -> Figure:
         f"the slowest took {max(steps) / data.control_hz:.1f} s"
     )
     between_s = data.part("acceptance").between_s
-    if not data.has_truth and math.isfinite(between_s):
+    if not data.simulated and math.isfinite(between_s):
         words += f". From one trial to the next, with the way back, {between_s:.0f} s were measured (median)"
     else:
         words += ". The way back is not in it"
@@ -381,7 +384,7 @@ def _settings(data: RunData) -> list[tuple[str, str]]:
         ("Starts", f"scenario {data.scenario}" if data.scenario else None),
         ("Seed", about.get("seed")),
         ("Trials at most", ", ".join(f"{name.replace('_', '-')} {plan[name]}" for name in plan if name != "scenario")),
-        ("Asked for", None if data.gate is None else percent(data.gate) + " of acceptance trials"),
+        ("Asked for", None if data.gate is None else percent(data.gate, data.gate) + " of acceptance trials"),
         ("Networks on", about.get("device")),
         ("Began with bundle", about.get("bundle")),
         ("Run's folder", str(data.run.folder)),

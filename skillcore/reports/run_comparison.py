@@ -11,6 +11,7 @@ from rich.text import Text
 
 from skillcore.learning.comparison import Mean, MeanDifference, RateDifference
 from skillcore.learning.evaluate import Rate
+from skillcore.learning.intervals import in_percent, percent
 from skillcore.learning.run_comparison import RunComparison, Share
 
 CIRCUMSTANCES = {"variant": "connectors", "scenario": "scenarios", "cell": "cell files"}
@@ -64,7 +65,7 @@ def _rate(rate: Rate) -> str:
     if not rate.trials:
         return "none"
     low, high = rate.interval
-    return f"{rate.value:.0%} ({100 * low:.0f}-{100 * high:.0f})"
+    return f"{percent(rate.value)} ({in_percent(low)}-{in_percent(high)})"
 
 
 def _apart(difference: RateDifference) -> str:

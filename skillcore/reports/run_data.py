@@ -88,7 +88,11 @@ class Part:
 @dataclass(frozen=True, slots=True, eq=False)
 class RunData:
     """A run that a report is made of. gate: the share of acceptance trials that is asked for; None while it is not
-    finished. bundle: what it has made, or tested; card: of that bundle; None where it cannot be read any more."""
+    finished. bundle: what it has made, or tested; card: of that bundle; None where it cannot be read any more.
+
+    simulated: whether a simulation told how trials ended. has_truth: whether that is known of every trial, from it or
+    from a person.
+    """
 
     run: RecordedRun
     gate: float | None
@@ -97,6 +101,7 @@ class RunData:
     bundle: Path | None
     control_hz: float
     scenario: str
+    simulated: bool
     has_truth: bool
     has_socket: bool
 
@@ -149,6 +154,7 @@ def read_run_data(folder: Path) -> RunData:
         bundle=bundle if card is not None else None,
         control_hz=last.control_hz,
         scenario=last.scenario,
+        simulated=any((episode.truth >= 0).any() for episode in episodes),
         has_truth=all(trial.result.truth is not None for trial in trials),
         has_socket=socket is not None,
     )

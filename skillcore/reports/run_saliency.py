@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from skillcore.cell_config import load_cell
 from skillcore.errors import SkillcoreError
 from skillcore.learning.bundles import load_bundle
 from skillcore.learning.saliency import can_explain
@@ -24,10 +23,9 @@ def explained(data: RunData) -> tuple[bytes | None, str]:
     try:
         with data.run.store as store:
             episode = store.read(chosen.episode_id)
-        registry = Registry.discover()
-        brain = load_bundle(data.bundle, registry, device="cpu").brain
-        views = tuple(load_cell(str(data.run.about.get("cell", "")), registry).config.cameras)
+        brain = load_bundle(data.bundle, Registry.discover(), device="cpu").brain
+        views = tuple(data.run.setting.camera(view) for view in range(episode.images.shape[1]))
         return saliency_png(brain, episode, views=views, bundle=data.bundle.name), ""
     except SkillcoreError as error:
-        # The report is of the run; a bundle, a cell file or a part that cannot show this is no reason to have none.
+        # The report is of the run; a bundle or a part that cannot show this is no reason to have none.
         return None, f"Where the policy looked cannot be shown: {error.what}."

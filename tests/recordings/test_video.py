@@ -8,6 +8,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -273,7 +274,7 @@ def test_each_part_becomes_a_video_of_its_own(make_run: MakeRun) -> None:
 def test_a_film_shows_before_during_and_after(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(film, "LENGTH_S", 30.0)
     parts = {"zero-shot": ["timeout"] * 9, "practice": ["timeout", "success"] * 20, "acceptance": ["success"] * 30}
-    run = make_run(parts, {"gate": 0.9})
+    run = make_run(parts, {"gate": 0.9, "accepted": True})
     made = film.write_film(run)
     assert made.path == run.folder / "video" / "film.mp4"
     assert 24.0 < made.seconds <= film.LENGTH_S
@@ -287,10 +288,16 @@ def test_a_film_shows_before_during_and_after(make_run: MakeRun, monkeypatch: py
 
 @pytest.mark.parametrize(
     ("results", "last", "colour"),
-    [({"gate": 0.9}, "success", GREEN), ({"gate": 0.9}, "timeout", RED), (None, "success", AMBER)],
+    [
+        ({"gate": 0.9, "accepted": True}, "success", GREEN),
+        ({"gate": 0.9, "accepted": False}, "timeout", RED),
+        # The verdict is that of the run's end, as in report and list, whatever was said of its trials since.
+        ({"gate": 0.9, "accepted": True}, "timeout", GREEN),
+        (None, "success", AMBER),
+    ],
 )
 def test_its_last_card_says_what_came_of_it(
-    make_run: MakeRun, results: dict[str, float] | None, last: str, colour: tuple[int, int, int]
+    make_run: MakeRun, results: dict[str, Any] | None, last: str, colour: tuple[int, int, int]
 ) -> None:
     run = make_run({"acceptance": [last] * 2}, results)
     pictures = decoded(film.write_film(run).path)

@@ -59,7 +59,11 @@ def test_ours_stand_beside_what_is_published(tmp_path: Path, write_result: Write
     rows = {row.name: [(cell.value, cell.published, cell.more) for cell in row.cells] for row in table.rows}
     assert rows["one"] == [("20", "(25)", ""), ("–", "", ""), ("–", "(100)", "")]
     assert rows["two"] == [("–", "", ""), ("50", "", ""), ("90", "", "")]
-    assert rows["all"] == [("20", "(25)", "6–51"), ("50", "", "24–76"), ("90", "(100)", "60–98")]
+    # Nothing is in common yet, so that nothing that is published stands beside the sums.
+    assert rows["all"] == [("20", "", "6–51"), ("50", "", "24–76"), ("90", "", "60–98")]
+    assert [cell.tests for cell in table.rows[-1].cells] == ["1 test"] * 3
+    assert "Trials run: 25, 25." in table.drawn
+    assert "no interval" not in table.drawn
     assert 'class="chart"' in table.drawing
     before, after = found["headlines"]
     assert (before.rate.hits, after.rate.hits, after.published, after.connectors) == (5, 9, 1.0, 1)

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -18,6 +19,7 @@ import pytest
 from skillcore.cli import main
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import InputError
+from skillcore.reports import run_saliency
 from skillcore.reports.filmstrips import chosen
 from skillcore.reports.moments import FRAMES, frames_of
 from skillcore.reports.report import verdict_of, write_report
@@ -27,6 +29,7 @@ from skillcore.types import Episode
 
 Make = Callable[..., Episode]
 MakeRun = Callable[..., Path]
+PRETRAINED = Path(__file__).parents[2] / "skills" / "skillcore_insertion" / "pretrained"
 JARGON = re.compile(r"\b(None|nan|NaN|Traceback|Error|undefined|inf|True|False(?! positive)|dict|float)\b")
 
 
@@ -72,8 +75,35 @@ def test_corrected_labels_are_counted_and_told_of(make_episode: Make, make_run: 
     text = read(write_report(run))
     assert "18 of 20 acceptance trials succeeded" in text
     assert "People have corrected the labels of 2 trials afterwards" in text
+    assert "the verdict is that of the run's end." in text
     assert "In 2 acceptance trials the reward model took a failure for a success" in text
     assert "Reward model wrong: failure taken for success" in text
+    assert "People have said of some trials how they really ended" in text
+
+
+def test_a_verdict_that_corrections_belie_stays_and_says_so(make_episode: Make, make_run: MakeRun) -> None:
+    results = {"gate": 0.9, "accepted": True, "scenario": "I"}
+    run = make_run(successes(make_episode, 20, truth=-1, steps=1), results=results)
+    with EpisodeStore(run / "episodes") as store:
+        for row in store.rows()[:10]:
+            store.relabel(row.id, False, who="ada")
+    text = read(write_report(run))
+    assert "✔ Accepted 10 of 20" in text
+    assert "by what they say it would be the other way round: test again." in text
+
+
+def test_a_real_cell_whose_trials_people_judged_is_no_simulated_one(make_episode: Make, make_run: MakeRun) -> None:
+    trials = [*successes(make_episode, 19, truth=-1), make_episode("acceptance", 19, truth=-1)]
+    run = make_run(trials, results={"gate": 0.9, "accepted": True}, command="eval")
+    with EpisodeStore(run / "episodes") as store:
+        for row in store.rows():
+            store.relabel(row.id, row.outcome == "success", who="ada")
+    text = read(write_report(run))
+    assert "imulat" not in text
+    assert "15 s were measured" in text
+    assert "People have said of every trial how it really ended." in text
+    assert "Acceptance 20 trials" in text
+    assert "nothing else in this cell knows" not in text
 
 
 # --- what it says ---------------------------------------------------------------------------------------------------
@@ -127,6 +157,13 @@ def test_a_success_that_was_not_seen_is_not_called_a_failure(
 def test_few_trials_are_said_to_be_few(make_run: MakeRun, make_episode: Make) -> None:
     run = make_run(successes(make_episode, 5), results={"gate": 0.9, "accepted": True})
     assert "So it may still be less than what is asked for" in read(write_report(run))
+
+
+def test_no_share_is_rounded_to_what_is_asked_for(make_run: MakeRun, make_episode: Make) -> None:
+    trials = [make_episode("acceptance", n, truth=n < 17, steps=1, outcome="success") for n in range(19)]
+    text = read(write_report(make_run(trials, results={"gate": 0.89, "accepted": True})))
+    assert "17 of 19 acceptance trials succeeded; 89% are asked for." in text
+    assert "Success 89.5% " in text
 
 
 def test_an_unfinished_run_says_how_far_it_is(make_run: MakeRun, make_episode: Make) -> None:
@@ -193,6 +230,26 @@ def test_a_picture_of_saliency_gets_a_section_of_its_own(whole_run: Path) -> Non
 
 def test_a_bundle_that_cannot_be_read_costs_no_report(whole_run: Path) -> None:
     assert "Where the policy looked cannot be shown" in read(write_report(whole_run, explain=explained))
+
+
+def test_views_have_the_names_that_the_run_noted(
+    make_run: MakeRun, make_episode: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[str, ...]] = []
+
+    def png(*_: Any, views: tuple[str, ...], **__: Any) -> bytes:
+        drawn.append(views)
+        return b"png"
+
+    monkeypatch.setattr(run_saliency, "can_explain", lambda: True)
+    monkeypatch.setattr(run_saliency, "load_bundle", lambda *_, **__: SimpleNamespace(brain=None))
+    monkeypatch.setattr(run_saliency, "saliency_png", png)
+    # The cell's file is not there any more, and an older run noted fewer cameras than it has views.
+    for name, cameras in (("new", ["port", "starboard", "third"]), ("old", ["port"])):
+        episodes = successes(make_episode, 1, steps=1)
+        run = make_run(episodes, results={"gate": 0.9}, name=name, cameras=cameras, bundle=str(PRETRAINED))
+        assert explained(read_run_data(run)) == (b"png", "")
+    assert drawn == [("port", "starboard"), ("port", "camera 2")]
 
 
 def test_it_asks_nobody_for_anything(whole_run: Path) -> None:

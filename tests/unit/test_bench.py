@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from skillcore.bench.ablation import ablation_table
+from skillcore.bench.ablation import ablation_table, rates_of
 from skillcore.bench.ablation import jobs_of as ablation_jobs
 from skillcore.bench.conditions import Ablation, Conditions, RewardStudy, Split, load_conditions
 from skillcore.bench.jobs import Job, result_of
 from skillcore.bench.plots import plot_practice, plot_rewards
+from skillcore.bench.results_folder import check_same
 from skillcore.bench.reward_tables import reward_table, write_reward_csv
 from skillcore.bench.rewards import CURVE, draw_sets
 from skillcore.bench.rewards import jobs_of as reward_jobs
 from skillcore.bench.scenarios import jobs_of
-from skillcore.bench.tables import PAPERS_WAY, curve_of, scores_of, table_of, write_csv
+from skillcore.bench.tables import (
+    PAPERS_WAY,
+    Chunk,
+    curve_in_words,
+    curve_of,
+    scores_of,
+    summaries,
+    table_of,
+    write_csv,
+)
 from skillcore.errors import ConfigError, InputError
+from skillcore.learning import runs
 from skillcore.learning.evaluate import Rate
 from skillcore.learning.practice import is_check
 from skillcore.plugins import Registry
@@ -121,11 +133,21 @@ def test_practice_that_ended_early_goes_on_as_it_was(tmp_path: Path) -> None:
     chosen = conditions()
     write(tmp_path, Job("learning", ("I", "one"), 0), practice=[False] * 20 + [True] * 10)
     write(tmp_path, Job("learning", ("I", "two"), 0), practice=[False] * 50)
-    first, second = curve_of(chosen, tmp_path, "I")
-    assert (first.hits, first.trials) == (5, 50)
-    # Five trials of the one that ended, and all of the other.
-    assert (second.hits, second.trials) == (5, 30)
+    # Of the second chunk, five trials of the one that ended, and all of the other.
+    assert curve_of(chosen, tmp_path, "I") == [Chunk(Rate(5, 50), 0.1, 0), Chunk(Rate(5, 30), 5 / 30, 0)]
     assert curve_of(chosen, tmp_path, "II") == []
+
+
+def test_trials_that_were_never_run_make_no_interval(tmp_path: Path) -> None:
+    chosen = conditions(practice=200)
+    write(tmp_path, Job("learning", ("I", "one"), 0), practice=[True] * 25)
+    write(tmp_path, Job("learning", ("I", "two"), 0), practice=[False] * 75)
+    curve = curve_of(chosen, tmp_path, "I")
+    # What ended counts on, so that the others do not seem to forget; where nothing goes on, the curve ends.
+    assert curve == [Chunk(Rate(25, 50), 0.5, 0), *[Chunk(Rate(0, 25), 0.5, 1)] * 2]
+    words = curve_in_words(curve)
+    assert words.startswith("50%, 50%*, 50%*; trials run: 50, 25, 25; * with runs that had ended before")
+    assert "*" not in curve_in_words(curve[:1])
 
 
 def test_trials_without_noise_have_a_curve_of_their_own(tmp_path: Path) -> None:
@@ -133,9 +155,36 @@ def test_trials_without_noise_have_a_curve_of_their_own(tmp_path: Path) -> None:
     write(tmp_path, Job("learning", ("I", "one"), 0), practice=[is_check(number) for number in range(30)])
     first, second = curve_of(chosen, tmp_path, "I", without_noise=True)
     # Of 2, 6, 10, ... six are less than 25; the last chunk has but one of its own.
-    assert (first.hits, first.trials) == (6, 6)
-    assert (second.hits, second.trials) == (1, 1)
-    assert curve_of(chosen, tmp_path, "I")[0].hits == 6
+    assert (first.rate, second.rate) == (Rate(6, 6), Rate(1, 1))
+    assert curve_of(chosen, tmp_path, "I")[0].rate.hits == 6
+
+
+def test_only_what_all_columns_have_stands_beside_each_other(tmp_path: Path) -> None:
+    chosen = conditions(methods=("straight", "online"))
+    for seed in (0, 1):
+        write(tmp_path, Job("searches", ("I", "one"), seed), straight=rate(1 + seed))
+        write(tmp_path, Job("searches", ("I", "two"), seed), straight=rate(9))
+    write(tmp_path, Job("learning", ("I", "one"), 0), online=rate(7))
+
+    def found() -> dict[str, list[Any]]:
+        rows = summaries(chosen, scores_of(chosen, tmp_path), "I", chosen.methods)
+        return {row.name: [(one.rate, one.tested, one.published_hits) for one in row.sums] for row in rows}
+
+    assert found() == {
+        "all": [(Rate(21, 40), "4 tests", None), (Rate(7, 10), "1 test", None)],
+        "in common": [(Rate(1, 10), "1 test", 5), (Rate(7, 10), "1 test", 20)],
+    }
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(table_of(chosen, scores_of(chosen, tmp_path), "I"))
+    text = " ".join(console.export_text().split())
+    assert "of one; seeds: 0." in text
+    assert "take the trials of one trained policy as independent" in text
+    # What is published is of "one" alone, so that with all done "in common" still leaves the other out.
+    for variant, seed in (("one", 1), ("two", 0), ("two", 1)):
+        write(tmp_path, Job("learning", ("I", variant), seed), online=rate(8))
+    assert found()["in common"] == [(Rate(3, 20), "2 tests", 5), (Rate(15, 20), "2 tests", 20)]
+    chosen = conditions(methods=("straight", "online"), published={})
+    assert found() == {"all": [(Rate(21, 40), "4 tests", None), (Rate(31, 40), "4 tests", None)]}
 
 
 # --- reward models ---
@@ -210,6 +259,17 @@ def test_the_table_of_reward_models_has_means_and_intervals(tmp_path: Path) -> N
     assert (tmp_path / "rewards.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_many_seeds_have_the_interval_of_so_many(tmp_path: Path) -> None:
+    chosen = study(seeds=tuple(range(11)))
+    for seed in chosen.seeds:
+        judged(tmp_path, Job("reward", ("few", "DAIB"), seed), 1.0, 0.2 * (seed % 2))
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(reward_table(chosen, tmp_path, "few"))
+    (row,) = (line for line in console.export_text().splitlines() if "DAIB" in line)
+    # Five of eleven at 20 %: 2.228 x 10.445 / sqrt 11.
+    assert row.split("│")[3].strip() == "9.1 +-7.0"
+
+
 def test_without_results_there_is_nothing_to_draw(tmp_path: Path) -> None:
     assert not plot_rewards(study(), tmp_path, tmp_path / "rewards.png")
     assert not plot_practice(conditions(), tmp_path, tmp_path / "practice.png")
@@ -270,9 +330,82 @@ def test_the_table_of_the_ablation_pools_variants_and_seeds(tmp_path: Path) -> N
     rows = [line.split("│")[1:-1] for line in console.export_text().splitlines() if line.startswith("│")]
     found = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
     assert found == {"all of it": ["-", "-"], "less": ["5, 1 to 24", "40, 22 to 61 (25)"]}
+    # Of an arm that is further, no more counts than of the others.
+    write(tmp_path, Job("ablation", ("all of it", "II", "one"), 0), offline=rate(2), online=rate(9))
+    counted = {(arm, method): one for arm, _, method, one in rates_of(chosen, tmp_path)}
+    assert (counted["all of it", "online"], counted["less", "online"]) == (Rate(9, 10), Rate(5, 10))
     # What is run to see that everything runs is small, and the same otherwise.
     small = chosen.smallest()
     assert list(small.arms) == ["all of it"]
     assert len(ablation_jobs(small)) == 1
     assert small.arms["all of it"].recipe.training.steps == 2
     assert small.arms["all of it"].recipe.learner.options["pretrain_steps"] == 2
+
+
+# --- a folder of results ---
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """The card of one, which is all that is compared."""
+    made = tmp_path / "bundle"
+    made.mkdir()
+    shutil.copy(ROOT / "skills" / "skillcore_insertion" / "pretrained" / "card.json", made)
+    return made
+
+
+def test_reward_models_are_added_to_a_folder_and_never_changed_in_it(tmp_path: Path, bundle: Path) -> None:
+    out = tmp_path / "out"
+
+    def check(**changes: Any) -> None:
+        check_same(conditions(reward=study(**changes)), bundle, out)
+
+    check()
+    few = {"train": 2, "choose": 1, "test": 1}
+    models = {"DAIB": {"representation": "daib"}, "DANN": {"representation": "dann"}}
+    check(models=models, splits={"few": few, "more": {**few, "train": 4}})
+    for changes, named in (
+        ({"models": {"DAIB": {"representation": "erm"}}}, "reward.models.DAIB differ"),
+        # Also what was added later, and what is not asked for just now.
+        ({"models": {"DANN": {}}}, "reward.models.DANN differ"),
+        ({"models": {"ERM": {}}}, "reward.models.ERM differ"),
+        ({"splits": {"few": {**few, "train": 3}}}, "reward.splits.few differ"),
+        ({"cells": ("sim", "sim_b"), "false_positives": 0.02}, "reward.cells, reward.false_positives differ"),
+    ):
+        with pytest.raises(InputError, match=named):
+            check(**changes)
+    check()
+    # Trained models say nothing of policies: a part that was not asked for yet is added as well.
+    with pytest.raises(InputError, match="conditions: trials differ"):
+        check_same(conditions(trials=11), bundle, out)
+    check_same(conditions(), bundle, out)
+
+
+def test_a_folder_of_an_earlier_version_goes_on_and_is_noted_in_full(tmp_path: Path, bundle: Path) -> None:
+    chosen = conditions(reward=study())
+    check_same(chosen, bundle, tmp_path)
+    path = tmp_path / "conditions.json"
+    noted = json.loads(path.read_bytes())
+    less = {name: noted["reward"][name] for name in ("reward_model", "options", "episodes")}
+    path.write_text(json.dumps({**noted, "reward": less}))
+    check_same(chosen, bundle, tmp_path)
+    assert json.loads(path.read_bytes()) == noted
+    path.write_text("{")
+    with pytest.raises(InputError, match=r"conditions\.json: damaged"):
+        check_same(chosen, bundle, tmp_path)
+
+
+def test_two_evaluations_do_not_share_a_folder(
+    tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from skillcore.cli import main
+
+    monkeypatch.setattr(runs, "LOOKING_S", 0.1)
+    out = tmp_path / "out"
+    out.mkdir()
+    paper = ROOT / "benchmarks" / "paper.yaml"
+    with runs.working_on(out):
+        code = main(["bench", "paper", "--conditions", str(paper), "--bundle", str(bundle), "--out", str(out)])
+    assert code == 2
+    assert "another process works on this run" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["run.lock"]

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import typer
 from skillcore.cli import app as cli_app
 from skillcore.cli import main
 from skillcore.cli.app import COMMANDS, LazyCommand, load_command
+from skillcore.cli.learn import again_with
 from skillcore.errors import DeviceError, InputError, StorageError
 from skillcore.home import cell_lock
 
@@ -423,3 +425,18 @@ def test_a_cell_that_is_held_is_not_touched(cell_file: Callable[..., str], capsy
     assert "is held by process" in told.err
     assert "skill learn insertion" in told.err
     assert told.out == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("learn insertion --connector hdmi", "skill learn insertion --connector hdmi --trials 400"),
+        (
+            "learn insertion --trials 20 --scenario II --bundle 'my bundles/1' --seed 3 --gate 0.5 --resume",
+            "skill learn insertion --scenario II --bundle 'my bundles/1' --seed 3 --gate 0.5 --trials 400",
+        ),
+        ("learn --trials=20 insertion --cell bench.yaml", "skill learn insertion --cell bench.yaml --trials 400"),
+    ],
+)
+def test_practising_more_is_the_same_command_with_more_trials(typed: str, told: str) -> None:
+    assert again_with("--trials", "400", shlex.split(typed)) == told

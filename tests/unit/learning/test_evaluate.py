@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from skillcore.learning.evaluate import Evaluation, Rate, TrialResult
+from skillcore.learning.intervals import percent
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,37 @@ def test_rates_are_told_with_their_interval() -> None:
     assert str(Rate(0, 0)) == "none tried"
     assert math.isnan(Rate(0, 0).value)
     assert Rate(0, 0).as_json() == {"hits": 0, "trials": 0, "value": None, "low": 0.0, "high": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("share", "limits", "written"),
+    [
+        (0.44, (), "44%"),
+        (0.0, (), "0%"),
+        (1.0, (), "100%"),
+        (1.0 - 1e-16, (), "100%"),
+        (math.nan, (0.9,), "–"),
+        # Nothing but all is 100 %, and nothing but none 0 %.
+        (199 / 200, (), "99.5%"),
+        (1999 / 2000, (), "99.95%"),
+        (1 / 300, (), "0.3%"),
+        # What misses a gate does not look as if it passed it, nor the other way round.
+        (179 / 200, (0.9,), "89.5%"),
+        (1799 / 2000, (0.9,), "89.95%"),
+        (181 / 200, (0.905,), "90.5%"),
+        (180 / 200, (0.9,), "90%"),
+        (180 / 200, (0.895,), "90%"),
+        (0.57, (0.57,), "57%"),
+        (0.8, (0.9,), "80%"),
+    ],
+)
+def test_a_share_is_never_written_as_what_it_is_not(share: float, limits: tuple[float, ...], written: str) -> None:
+    assert percent(share, *limits) == written
+
+
+def test_a_rate_that_misses_its_gate_says_so() -> None:
+    assert Rate(179, 200).told("", 0.9) == "89.5% (179 of 200; 95 % interval 84% to 93%)"
+    assert str(Rate(199, 200)) == "99.5% (199 of 200; 95 % interval 97% to 99.9%)"
 
 
 def trial(number: int, claimed: bool, truth: bool | None, steps: int = 10, force: float = 1.0) -> TrialResult:

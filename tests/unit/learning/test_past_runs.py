@@ -318,6 +318,12 @@ def test_everything_of_a_run_is_shown(three: Runs, capsys: pytest.CaptureFixture
     assert as_json["results"] == json.loads((folder / "results.json").read_bytes())
 
 
+def test_no_share_is_rounded_to_its_gate(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+    runs("20261121-093000-eval-insertion-hdmi_a-000a", {"acceptance": results(179, 200), "gate": 0.9})
+    assert " 89.5% missed " in told(capsys, "list")
+    assert " 89.5% (179 of 200; " in told(capsys, "show", "000a")
+
+
 def test_what_a_run_is_still_to_do_is_told(three: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     shown = told(capsys, "show", "00aa")
     assert "zero-shot                    6 saved, 4 succeeded, peak 30 N" in shown
@@ -406,6 +412,30 @@ def test_shares_of_nothing_say_what_there_was_none_of(runs: Runs, capsys: pytest
 def test_without_a_common_test_nothing_is_claimed(three: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     assert "have no test in common" in told(capsys, "compare", "00aa", "1c1c")
     assert "both are the run" in told(capsys, "compare", "00aa", NEWEST, code=2)
+
+
+def test_what_people_corrected_counts_in_every_figure_and_leaves_the_verdict(
+    runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sides = []
+    for name in ("000a", "000b"):
+        done = {"acceptance": results(10, 10), "gate": 0.9, "accepted": True}
+        folder = runs(f"20261121-093000-learn-insertion-hdmi_a-{name}", done)
+        runs.save(folder, "acceptance", [20.0] * 10, seated=10)
+        sides.append(folder)
+    assert "*" not in told(capsys, "list")
+    with EpisodeStore(sides[0] / "episodes") as store:
+        for row in store.rows()[:6]:
+            store.relabel(row.id, False, who="ada")
+    found = compared(*(read_past_run(folder) for folder in sides))
+    shares = {one.title: one.difference for one in found.shares}
+    assert (shares["acceptance test"].first.hits, shares["acceptance test"].second.hits) == (4, 10)
+    assert (shares["false positives"].first.hits, shares["false positives"].first.trials) == (6, 6)
+    assert {one.title: one.difference.first.count for one in found.measures}["steps in success"] == 4
+    listed = " ".join(told(capsys, "list").split())
+    assert " 40% passed* " in listed
+    assert "by labels that people corrected since, otherwise" in listed
+    assert told(capsys, "show", "000a").splitlines()[1] == "  done, accepted"
 
 
 def test_steps_and_forces_come_from_the_episodes(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
