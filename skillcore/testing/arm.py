@@ -16,6 +16,7 @@ from skillcore.interfaces import Arm, Clock, Guidable
 from skillcore.testing.promises import (
     connected,
     distance_m,
+    is_near,
     is_pose,
     is_vector,
     promised,
@@ -29,10 +30,10 @@ class ArmContract:
     """Subclass it as `class TestMyArm(ArmContract)` and fill in `make_arm`, with the arm in free space.
 
     step_m, speed_m_s, force_limit_n: how far, how fast and how firmly the suite moves the tool, along `direction` in
-    the tool's axes and back. near_m: how exactly the arm must arrive, also in its readings. still_n: force readings
-    may differ this much from zero after zeroing. press_n: how much more than its limit the arm may press for a moment.
-    settle_s: time for a motion to fade. patience_s: how long the arm may take to tell of a fault, or that nobody
-    answers.
+    the tool's axes. After each test it goes back to where it was. near_m: how exactly the arm must arrive, also in its
+    readings. still_n: force readings may differ this much from zero after zeroing. press_n: how much more than its
+    limit the arm may press for a moment. settle_s: time for a motion to fade. patience_s: how long the arm may take to
+    tell of a fault, or that nobody answers.
 
     What goes wrong is tested where the suite is told how to make it go wrong: `obstruct`, `cause_fault` and `cut_off`.
     A simulated peer can do that (`skillcore.testing.RobotPeer`, or your vendor's simulator); on a real arm the tests
@@ -77,9 +78,11 @@ class ArmContract:
 
     @pytest.fixture
     def arm(self) -> Iterator[Arm]:
-        """A connected arm, closed afterwards."""
+        """A connected arm, brought back to where it was and closed afterwards."""
         with connected(self.make_arm()) as arm:
+            start = arm.read().tcp_from_base
             yield arm
+            self._bring_back(arm, start)
 
     @pytest.fixture
     def clock(self, arm: Arm) -> Clock:
@@ -90,6 +93,16 @@ class ArmContract:
         """The place that the suite moves to from where the arm is."""
         x, y, z = np.array(self.direction) / np.linalg.norm(self.direction) * self.step_m * share
         return state.tcp_from_base @ Pose.from_xyz_yaw(x, y, z, 0.0)
+
+    def _bring_back(self, arm: Arm, start: Pose) -> None:
+        """A real arm would walk from test to test. One that is cut off, closed or has a fault stays where it is."""
+        try:
+            state = arm.read()
+        except DeviceError:
+            return
+        if state.fault is None and not is_near(state.tcp_from_base, start, 1e-4, 1e-3):
+            arm.stop()
+            arm.move_to(start, speed_m_s=self.speed_m_s, force_limit_n=self.force_limit_n)
 
     # --- opening and closing ---
 
@@ -170,7 +183,6 @@ class ArmContract:
         promised(missing < self.near_m, "Arm.move_to returns when it has arrived", f"{missing * 1e3:.2f} mm short")
         least = 0.9 * self.step_m / self.speed_m_s
         promised(took >= least, "Arm.move_to keeps to its speed", f"{took:.3f} s instead of at least {least:.3f} s")
-        arm.move_to(start.tcp_from_base, speed_m_s=self.speed_m_s, force_limit_n=self.force_limit_n)
 
     def test_servo_to_returns_at_once_with_the_target_and_gets_there(self, arm: Arm, clock: Clock) -> None:
         start = arm.read()

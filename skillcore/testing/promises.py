@@ -84,3 +84,13 @@ def is_pose(pose: Pose) -> bool:
 def distance_m(first: Pose, second: Pose) -> float:
     """How far two poses are apart."""
     return float(np.linalg.norm(first.position_m - second.position_m))
+
+
+def turn_rad(first: Pose, second: Pose) -> float:
+    """How far two poses are turned against each other."""
+    return float(np.linalg.norm((first.inverse() @ second).rotvec_rad))
+
+
+def is_near(first: Pose, second: Pose, apart_m: float, apart_rad: float) -> bool:
+    """Whether two poses are no farther apart than that."""
+    return distance_m(first, second) <= apart_m and turn_rad(first, second) <= apart_rad

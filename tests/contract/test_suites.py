@@ -1,7 +1,7 @@
 """The suites themselves: devices on paper pass them, and each broken promise is found and named."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,16 +12,26 @@ from skillcore.errors import DeviceError, NotFilledInError
 from skillcore.interfaces import Arm, ArmLimits, Camera, Clock
 from skillcore.parts import not_filled_in
 from skillcore.testing import ArmContract, CameraContract, FakeArm, FakeCamera, TickClock
-from skillcore.testing.promises import connected
+from skillcore.testing.promises import connected, distance_m
 from skillcore.types import ArmState, Frame, Pose
 
 FREE = Pose.from_rotvec([0.5, 0.0, 0.2], [np.pi, 0.0, 0.0])
 
 
 class TestFakeArm(ArmContract):
+    made: FakeArm | None = None
+
+    @pytest.fixture(autouse=True)
+    def _is_brought_back(self) -> Iterator[None]:
+        """An arm that keeps its place between the tests must not walk: each of them leaves it where it was."""
+        yield
+        if self.made is not None:
+            assert distance_m(self.made.tcp_from_base, FREE) < 1e-9
+
     def make_arm(self) -> Arm:
         self._clock = TickClock()
-        return FakeArm(self._clock, FREE)
+        self.made = FakeArm(self._clock, FREE)
+        return self.made
 
     def make_clock(self) -> Clock:
         return self._clock
