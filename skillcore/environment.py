@@ -14,6 +14,7 @@ import os
 import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -73,7 +74,8 @@ class SkillEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     side, a real one once: CellBusyError. Whatever ends the environment (`close`, an exception that nobody catches, the
     garbage collector, the end of the program, SIGTERM while a real cell is open) stops the arm first. Every step lasts
     a whole period of the cell's clock, counted from its call, so that who thinks long before it sees its effect all the
-    same; the arm stands still meanwhile.
+    same; the arm stands still meanwhile. Only the main thread can be told of a signal: an environment whose first
+    `reset` runs in another thread is ended unasked by SIGTERM, and its arm is stopped by its driver alone.
 
     Raises when made: UnknownNameError, ConfigError, PluginError, BundleError for a bundle that does not fit the cell,
     InputError for "truth" without a simulation. `reset` raises what opening raises: CellBusyError, DeviceError; and
@@ -249,9 +251,12 @@ class _Held:
     def __init__(self) -> None:
         self._stack: ExitStack | None = None
         self._pid = 0
+        self._at_exit: Finalize | None = None
 
     def hold(self, stack: ExitStack) -> None:
         self._stack, self._pid = stack, os.getpid()
+        # A process of multiprocessing ends without what atexit calls, and so without weakref.finalize.
+        self._at_exit = Finalize(None, self.close, exitpriority=10)
 
     @property
     def is_elsewhere(self) -> bool:
@@ -260,6 +265,8 @@ class _Held:
     def close(self) -> None:
         stack, self._stack = self._stack, None
         if stack is not None and self._pid == os.getpid():
+            if self._at_exit is not None:
+                self._at_exit.cancel()
             stack.close()
         elif stack is not None:
             _inherited.append(stack)
