@@ -149,12 +149,13 @@ class Peer(ABC):
 class RobotPeer(Peer):
     """A robot controller in software. Tests use its `arm` to cause faults, and say with `block` what is in its way.
 
-    It stops when its client goes.
+    It stops when its client goes. Its force sensor is off by 4 N until it is zeroed.
     """
 
     def __init__(self, *, port: int = 0, tcp_from_base: Pose = ABOVE) -> None:
         super().__init__(port=port)
         self.arm = FakeArm(WallClock(), tcp_from_base)
+        self.arm.force_n = np.array([0.0, 0.0, 4.0])
         self.arm.connect()
         self._free_motion_n = np.inf
 
@@ -183,7 +184,10 @@ class RobotPeer(Peer):
             case "move":
                 goal = _pose(request["to"])
                 distance = float(np.linalg.norm(goal.position_m - self.arm.tcp_from_base.position_m))
-                self.arm.servo_to(goal, duration_s=distance / float(request["speed_m_s"]), force_limit_n=np.inf)
+                speed = float(request["speed_m_s"])
+                if not speed > 0.0:
+                    raise ValueError("speed_m_s is greater than 0")
+                self.arm.servo_to(goal, duration_s=distance / speed, force_limit_n=np.inf)
                 self._free_motion_n = float(request["force_limit_n"])
             case "servo":
                 duration, force = float(request["duration_s"]), float(request["force_limit_n"])

@@ -121,7 +121,18 @@ def ahead(told: dict[str, Any]) -> Pose:
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"no json", b"[]", b"7", b"{}", b'{"do": "dance"}', b'{"do": "servo", "to": [1, 2]}', b'{"do": "move"}'],
+    [
+        b"",
+        b"no json",
+        b"[]",
+        b"7",
+        b"{}",
+        b'{"do": "dance"}',
+        b'{"do": "servo", "to": [1, 2]}',
+        b'{"do": "move"}',
+        b'{"do": "move", "to": [0.5, 0, 0.2, 0, 0, 0], "speed_m_s": 0, "force_limit_n": 20}',
+        b'{"do": "move", "to": [0.5, 0, 0.2, 0, 0, 0], "speed_m_s": -1, "force_limit_n": 20}',
+    ],
 )
 def test_what_is_not_understood_is_refused_and_the_next_request_served(line: bytes) -> None:
     with RobotPeer() as robot, client_of(robot) as client:
@@ -166,6 +177,7 @@ def test_faults_are_told_and_refuse_motions_until_it_recovers() -> None:
 
 def test_a_robot_that_is_blocked_presses_as_hard_as_it_may() -> None:
     with RobotPeer() as robot, client_of(robot) as client:
+        client.ask(do="zero")
         start = client.ask(do="state")["tcp_from_base"]
         goal = robot.block(ahead({"tcp_from_base": start})).as_vector().tolist()
         client.ask(do="servo", to=goal, duration_s=0.0, force_limit_n=12.0)
@@ -173,6 +185,13 @@ def test_a_robot_that_is_blocked_presses_as_hard_as_it_may() -> None:
         assert np.linalg.norm(told["force_n"]) == pytest.approx(12.0)
         assert told["force_n"][2] > 0.0, "it is pushed forward, out of the wall behind"
         assert abs(told["tcp_from_base"][2] - start[2]) == pytest.approx(0.025)
+
+
+def test_a_robot_must_be_zeroed() -> None:
+    with RobotPeer() as robot, client_of(robot) as client:
+        assert np.linalg.norm(client.ask(do="state")["force_n"]) > 3.0
+        client.ask(do="zero")
+        assert client.ask(do="state")["force_n"] == [0.0, 0.0, 0.0]
 
 
 def test_a_peer_that_is_cut_off_answers_again_when_it_is_mended() -> None:
