@@ -32,9 +32,9 @@ class ArmContract:
 
     step_m, speed_m_s, force_limit_n: how far, how fast and how firmly the suite moves the tool, along `direction` in
     the tool's axes. turn_rad: how far it turns the tool about its z. After each test it goes back to where it was.
-    near_m, near_rad: how exactly the arm must arrive, also in its readings. still_n: force readings may differ this much from zero after zeroing. press_n: how much more than its
-    limit the arm may press for a moment. settle_s: time for a motion to fade. patience_s: how long the arm may take to
-    tell of a fault, or that nobody answers.
+    near_m, near_rad: how exactly the arm must arrive, also in its readings. still_n: force readings may differ this
+    much from zero after zeroing. press_n: how much more than its limit the arm may press for a moment. settle_s: time
+    for a motion to fade. patience_s: how long the arm may take to tell of a fault, or that nobody answers.
 
     What goes wrong is tested where the suite is told how to make it go wrong: `obstruct`, `cause_fault` and `cut_off`.
     A simulated peer can do that (`skillcore.testing.RobotPeer`, or your vendor's simulator); on a real arm the tests
