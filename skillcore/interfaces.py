@@ -262,7 +262,8 @@ class RewardModel(ABC):
 
     @abstractmethod
     def fit(self, data: ReplayCache, *, seed: int, progress: Progress, start: Representation | None = None) -> None:
-        """Trains on labelled offline data. start: a trained representation whose weights it may begin from."""
+        """Trains on labelled offline data; where `data.success` is -1 nobody knows. Everything random follows from
+        `seed`. start: a trained representation, of any kind, whose weights it may begin from."""
 
     @abstractmethod
     def score(self, observations: Observation, past: Past) -> NDArray[np.float32]:
@@ -299,7 +300,7 @@ class Learner(ABC):
 
     @abstractmethod
     def pretrain(self, prior: Transitions, *, seed: int, progress: Progress) -> None:
-        """Trains the policy on offline data alone."""
+        """Trains the policy on offline data alone. Everything random follows from `seed`."""
 
     @abstractmethod
     def begin_practice(self, prior: Transitions) -> None:

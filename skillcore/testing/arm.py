@@ -48,7 +48,7 @@ class ArmContract:
     direction: ClassVar[tuple[float, float, float]] = (0.0, 0.0, -1.0)
     turn_rad: ClassVar[float] = 0.1
     near_m: ClassVar[float] = 0.001
-    near_rad: ClassVar[float] = 0.02
+    near_rad: ClassVar[float] = 0.03
     still_n: ClassVar[float] = 2.0
     settle_s: ClassVar[float] = 0.3
     press_n: ClassVar[float] = 5.0

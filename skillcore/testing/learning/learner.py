@@ -11,6 +11,7 @@ import torch
 from skillcore.errors import BundleError, PluginError
 from skillcore.interfaces import Learner
 from skillcore.learning.replay import Transitions
+from skillcore.learning.training import silent
 from skillcore.testing.learning.made_up import FEATURES, made_up_transitions
 from skillcore.testing.learning.modules import exported, offered, plain_files
 from skillcore.testing.promises import promised, promised_error
@@ -73,6 +74,16 @@ class LearnerContract:
             learner.learn(made_up_transitions(1), rng=np.random.default_rng(7), steps=3)
             acted.append(learner.act(features, explore=None))
         promised(bool(np.array_equal(acted[0], acted[1])), "Learner.learn does the same for the same seeds")
+
+    def test_pretraining_follows_from_its_seed(self) -> None:
+        features = made_up_transitions(3).features[0]
+        acted = []
+        for _ in range(2):
+            torch.manual_seed(0)
+            learner = self.make_learner(FEATURES)
+            learner.pretrain(made_up_transitions(1), seed=7, progress=silent)
+            acted.append(learner.act(features, explore=None))
+        promised(bool(np.array_equal(acted[0], acted[1])), "Learner.pretrain does the same for the same seeds")
 
     def test_practice_can_begin_with_no_offline_data(self) -> None:
         learner = self.make()

@@ -26,8 +26,11 @@ def made_up_transitions(seed: int, count: int = 64, feature_dim: int = FEATURES)
     )
 
 
-def made_up_data(seed: int, variants: int = DOMAINS, each: int = 4) -> ReplayCache:
-    """Labelled episodes whose images brighten towards success, which comes in the last two frames."""
+def made_up_data(seed: int, variants: int = DOMAINS, each: int = 4, unknown: int = 0) -> ReplayCache:
+    """Labelled episodes whose images brighten towards success, which comes in the last two frames.
+
+    unknown: so many variants' frames are marked as unknown (-1) where they are successes.
+    """
     rng = np.random.default_rng(seed)
     episodes = []
     frames = STEPS + 1
@@ -35,6 +38,7 @@ def made_up_data(seed: int, variants: int = DOMAINS, each: int = 4) -> ReplayCac
     for number in range(variants * each):
         light = 20 + 30 * np.arange(frames)[:, None, None, None, None]
         images = (light + rng.integers(0, 20, (frames, VIEWS, SIZE_PX, SIZE_PX, 3))).astype(np.uint8)
+        told = np.where(success == 1, -1, 0).astype(np.int8) if number % variants < unknown else success
         way = np.zeros((frames, 6), np.float32)
         way[:, 2] = 2e-3 * np.maximum(0, STEPS - 1 - np.arange(frames))
         pose = np.zeros((frames, 6), np.float32)
@@ -61,7 +65,7 @@ def made_up_data(seed: int, variants: int = DOMAINS, each: int = 4) -> ReplayCac
                 executed=acted,
                 reward=rewards,
                 score=flat,
-                success=success,
+                success=told,
                 truth=success,
                 seated_from_tcp=way,
             )

@@ -15,6 +15,7 @@ from skillcore.interfaces import RewardModel
 from skillcore.learning.training import silent
 from skillcore.testing.learning.made_up import DOMAINS, SIZE_PX, VIEWS, made_up_data
 from skillcore.testing.learning.modules import exported, offered, plain_files
+from skillcore.testing.learning.representation import PlainRepresentation
 from skillcore.testing.promises import promised, promised_error
 
 
@@ -54,10 +55,29 @@ class RewardModelContract:
         promised(bool(np.allclose(alone, together[:3], atol=1e-4)), "a frame's score does not depend on its batch")
 
     def test_it_learns_what_is_plain_to_see(self, trained: RewardModel) -> None:
+        before, gap = _gap(self.make()), _gap(trained)
+        promised(gap > max(0.0, before), "after training, successes score higher than failures", (before, gap))
+
+    def test_training_follows_from_its_seed(self, trained: RewardModel) -> None:
+        again = self.make()
+        again.fit(made_up_data(0), seed=0, progress=silent)
         data = made_up_data(1)
-        scores = _scores(trained, data)
-        gap = float(scores[data.success == 1].mean() - scores[data.success == 0].mean())
-        promised(gap > 0.0, "after training, successes score higher than failures", gap)
+        same = np.array_equal(_scores(trained, data), _scores(again, data))
+        promised(bool(same), "RewardModel.fit does the same for the same seeds")
+
+    def test_frames_of_which_nobody_knows_are_no_failures(self) -> None:
+        model = self.make()
+        model.fit(made_up_data(0, unknown=DOMAINS - 1), seed=0, progress=silent)
+        gap = _gap(model)
+        promised(gap > 0.0, "RewardModel.fit leaves out frames whose success is unknown (-1)", gap)
+
+    def test_it_may_begin_from_any_representation(self) -> None:
+        torch.manual_seed(1)
+        model = self.make()
+        start = PlainRepresentation(views=VIEWS, size_px=SIZE_PX)
+        model.fit(made_up_data(0), seed=0, progress=silent, start=start)
+        gap = _gap(model)
+        promised(gap > 0.0, "RewardModel.fit may begin from `start`, and trains whatever encoder that is", gap)
 
     def test_it_comes_back_from_its_files(self, trained: RewardModel, tmp_path: Path) -> None:
         trained.save(tmp_path)
@@ -104,6 +124,13 @@ class RewardModelContract:
         promised(bool(torch.isfinite(logit).all()), "Sight.logit returns finite log-odds", logit.detach())
         (gradient,) = torch.autograd.grad(logit.sum(), images, allow_unused=True)
         promised(gradient is not None and bool(gradient.any()), "Sight.logit can be differentiated by the images")
+
+
+def _gap(model: RewardModel) -> float:
+    """By how much successes score higher than failures."""
+    data = made_up_data(1)
+    scores = _scores(model, data)
+    return float(scores[data.success == 1].mean() - scores[data.success == 0].mean())
 
 
 def _scores(model: RewardModel, data: ReplayCache) -> NDArray[np.float32]:
