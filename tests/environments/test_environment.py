@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium
@@ -73,6 +74,42 @@ def test_two_distributions_that_offer_one_environment_are_told(monkeypatch: pyte
     (refuse,) = registration.environments().values()
     with pytest.raises(PluginError, match="two distributions offer an environment 'skillcore/Press-v0'"):
         refuse(cell="sim")
+
+
+def points_of(**offered: str) -> list[Any]:
+    """Entry points of environments that the distribution acme offers."""
+    return [
+        SimpleNamespace(name=name, value=value, dist=SimpleNamespace(name="acme"), group=registration.GROUP)
+        for name, value in offered.items()
+    ]
+
+
+def test_a_wrong_entry_is_warned_of_and_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = [*points_of(**{"no name at all": "acme:Env"}), *points_of(**{"Right-v0": "acme:Env"})]
+    monkeypatch.setattr(metadata, "entry_points", lambda group: wrong)
+    monkeypatch.setattr(gymnasium.envs.registration, "registry", {})
+    monkeypatch.setattr(gymnasium, "registry", gymnasium.envs.registration.registry)
+    with pytest.warns(UserWarning, match="'skillcore/no name at all' of acme cannot be registered"):
+        registration.register_environments()
+    assert "skillcore/Right-v0" in gymnasium.registry
+
+
+def test_environments_are_allowed_as_plugins_are(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    plugin = SimpleNamespace(name="acme", value="acme", dist=SimpleNamespace(name="acme"))
+    groups = {registration.GROUP: points_of(**{"Press-v0": "acme:Env"}), "skillcore": [plugin]}
+    monkeypatch.setattr(metadata, "entry_points", lambda group: groups[group])
+    assert list(registration.environments()) == ["skillcore/Press-v0"]
+    monkeypatch.setenv("SKILLCORE_PLUGINS", "insertion")
+    assert registration.environments() == {}
+    monkeypatch.setenv("SKILLCORE_PLUGINS", "acme")
+    assert list(registration.environments()) == ["skillcore/Press-v0"]
+
+
+def test_wrong_settings_are_warned_of_and_break_no_import(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    home.mkdir()
+    (home / "settings.yaml").write_text("plugins: {alow: []}\n", encoding="utf-8")
+    with pytest.warns(UserWarning, match="no environment of skillcore is registered.*alow"):
+        registration.register_environments()
 
 
 def test_registering_again_changes_nothing() -> None:
