@@ -151,8 +151,8 @@ class Simulation(ABC):
     """A simulated world that arms and cameras of one cell share.
 
     It is made of what lives in it: `install` comes after arm and cameras are connected, and `new_episode` after
-    `install`. Everything random follows from the two seeds: the same seeds and commands give the same readings bit for
-    bit, whatever was installed before.
+    `install`. Arm and cameras can be read, and the arm moved, before anything is installed. Everything random follows
+    from the two seeds: the same seeds and commands give the same readings bit for bit, whatever was installed before.
     """
 
     @property

@@ -43,7 +43,7 @@ import numpy as np
 from skillcore.clock import WallClock
 from skillcore.errors import ArmFaultError, SkillcoreError
 from skillcore.testing.fakes import FakeArm
-from skillcore.types import Intrinsics, Pose
+from skillcore.types import Image, Intrinsics, Pose
 
 ABOVE = Pose.from_rotvec([0.5, 0.0, 0.13], [np.pi, 0.0, 0.0])
 """Where the robot of a peer stands at first: the tool points down, 30 mm above the fixture of the packaged cells."""
@@ -250,13 +250,21 @@ class CameraPeer(Peer):
         passed = self._clock.now_s() - self._began_s
         if not self.is_frozen:
             self._number = int(passed * self._rate_hz)
-        shape = (self.intrinsics.height_px, self.intrinsics.width_px, 3)
-        image = np.random.default_rng(self._number).integers(0, 256, shape, dtype=np.uint8)
         return {
             "number": self._number,
             "age_s": passed - self._number / self._rate_hz,
-            "rgb": base64.b64encode(image.tobytes()).decode(),
+            "rgb": base64.b64encode(self._image().tobytes()).decode(),
         }
+
+    def _image(self) -> Image:
+        shape = (self.intrinsics.height_px, self.intrinsics.width_px, 3)
+        return np.random.default_rng(self._number).integers(0, 256, shape, dtype=np.uint8)
+
+    def hold(self) -> Image:
+        """Freezes, and returns what it goes on to show: (H, W, 3) uint8, RGB."""
+        with self._lock:
+            self.is_frozen = True
+            return self._image()
 
 
 def _pose(numbers: Any) -> Pose:

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from skillcore.errors import DeviceError, StaleFrameError
 from skillcore.interfaces import Camera
 from skillcore.testing import CameraContract, CameraPeer, Peer, RobotPeer
 from skillcore.testing.__main__ import main
-from skillcore.types import Frame, Intrinsics, Pose
+from skillcore.testing.promises import connected
+from skillcore.types import Frame, Image, Intrinsics, Pose
 
 
 class NetworkCamera(Camera):
@@ -72,6 +74,9 @@ class TestNetworkCamera(CameraContract):
     def make_camera(self) -> Camera:
         return NetworkCamera(self.peer)
 
+    def shows(self, camera: Camera) -> Image:
+        return self.peer.hold()
+
     def freeze(self, camera: Camera) -> bool:
         self.peer.is_frozen = True
         return True
@@ -79,6 +84,20 @@ class TestNetworkCamera(CameraContract):
     def cut_off(self, camera: Camera) -> bool:
         self.peer.cut_off()
         return True
+
+
+@pytest.mark.parametrize("turned", [(slice(None), slice(None), slice(None, None, -1)), slice(None, None, -1)])
+def test_a_camera_that_swaps_colours_or_rows_is_found(turned: Any) -> None:
+    class Swapped(NetworkCamera):
+        def read(self, max_age_s: float) -> Frame:
+            frame = super().read(max_age_s)
+            return replace(frame, image=np.ascontiguousarray(frame.image[turned]))
+
+    with CameraPeer() as peer, connected(Swapped(peer)) as camera:
+        suite = TestNetworkCamera()
+        suite.peer = peer
+        with pytest.raises(pytest.fail.Exception, match=r"Frame\.image is RGB"):
+            suite.test_colours_are_red_green_and_blue(camera, WallClock())
 
 
 class Client:
