@@ -159,6 +159,17 @@ def _values(told: Any) -> list[Any]:
     return [value for one in told for value in _values(one)] if isinstance(told, list) else [told]
 
 
+def test_a_new_skill_is_an_environment_too(tmp_path: Path) -> None:
+    begin_package(names_for("acme-press", "skills"), "skills", tmp_path / "package")
+    project = tomllib.loads((tmp_path / "package" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (target,) = project["entry-points"]["skillcore.environments"].values()
+    module, _, name = target.partition(":")
+    file = tmp_path / "package" / "src" / Path(*module.split(".")).with_suffix(".py")
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    (made,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
+    assert ast.unparse(made.bases[0]) == "SkillEnv"
+
+
 def test_a_long_name_makes_no_long_lines(tmp_path: Path) -> None:
     name = "a" * (MOST // 2) + "-" + "b" * (MOST - MOST // 2 - 1)
     for kind in KINDS:
