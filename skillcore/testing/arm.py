@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from skillcore.cell_check import is_pose, is_vector
 from skillcore.clock import WallClock
 from skillcore.errors import ArmFaultError, DeviceError
 from skillcore.interfaces import Arm, Clock, Guidable
@@ -17,8 +18,6 @@ from skillcore.testing.promises import (
     connected,
     distance_m,
     is_near,
-    is_pose,
-    is_vector,
     promised,
     promised_error,
     promised_silence,

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from skillcore.cell_check import is_pose
 from skillcore.interfaces import Arm, Camera, Shown, Simulation
 from skillcore.solids import Extrusion, Material, Mating, Thread
-from skillcore.testing.promises import is_pose, promised, promised_silence
+from skillcore.testing.promises import promised, promised_silence
 from skillcore.types import Array, Pose
 
 CONTACT_N = 1.0
