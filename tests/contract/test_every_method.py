@@ -51,7 +51,7 @@ def without(part: Any, name: str) -> Any:
     def empty(self: Any, *arguments: Any, **options: Any) -> Any:
         raise not_filled_in()
 
-    is_property = isinstance(inspect.getattr_static(type(part), name, None), property)
+    is_property = any(isinstance(vars(base).get(name), property) for base in type(part).__mro__)
     part.__class__ = type("Unfinished", (type(part),), {name: property(empty) if is_property else empty})
     return part
 

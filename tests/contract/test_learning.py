@@ -225,7 +225,8 @@ class Taught(TestDaibRewardModelBySightAlone):
             if self.broken == "at random":
                 seed = int(np.random.default_rng().integers(2**31))
             if self.broken == "takes the unknown for its contrary":
-                data.success[:] = np.where(data.success < 0, 0, 1 - data.success)
+                data = copy.copy(data)
+                data.success = np.where(data.success < 0, 0, 1 - data.success)
             if start is not None and self.broken == "takes any start":
                 model.sight.representations[0].module.load_state_dict(start.module.state_dict())  # type: ignore[union-attr]
             fit(data, seed=seed, progress=progress, start=start)
