@@ -13,12 +13,21 @@ from numpy.typing import NDArray
 
 from skillcore.cell_config import CellConfig, LoadedCell
 from skillcore.clock import WallClock
-from skillcore.errors import DeviceError, SkillcoreError, StaleFrameError
+from skillcore.errors import DeviceError, InputError, SkillcoreError, StaleFrameError
 from skillcore.home import cell_lock
 from skillcore.interfaces import Arm, Camera, Clock, Guidable, Simulation
 from skillcore.parts import Context
 from skillcore.safety import Envelope, Guard
-from skillcore.types import ArmState, Frame, Image, Observation, Pose, rotation_from_rotvec, rotvec_from_rotation
+from skillcore.types import (
+    ACTION_NAMES,
+    ArmState,
+    Frame,
+    Image,
+    Observation,
+    Pose,
+    rotation_from_rotvec,
+    rotvec_from_rotation,
+)
 
 FRAME_MAX_AGE_S = 0.2
 """A picture older than this is no observation of now."""
@@ -215,8 +224,12 @@ class Cell:
         It moves from where the tool was when it was observed, if it was since the last step.
 
         Returns what was really commanded (4,), in the same units. The tool is kept upright as it was at the start.
-        Raises as `Guard.check` does, with the arm stopped.
+        Raises InputError for an action of another shape, and as `Guard.check` does; the arm is stopped then.
         """
+        if np.shape(action) != (len(ACTION_NAMES),):
+            self._arm.stop()
+            what = f"action: shape {np.shape(action)}, and must be ({len(ACTION_NAMES)},)"
+            raise InputError(what, cure=f"one number each for {', '.join(ACTION_NAMES)}")
         control = self.config.control
         before = self._observed_from_base or self.state.tcp_from_base
         scale = np.array([control.step_m] * 3 + [control.turn_step_rad])

@@ -158,7 +158,7 @@ def _check_simulation(simulation: Simulation, fixture: Pose, report: DeviceRepor
     passed = clock.now_s() - before
     report.expect(passed >= READ_APART_S - 1e-9, f"its clock slept {passed:.3g} s of {READ_APART_S} s")
     socket = simulation.socket_from_base
-    if report.expect(_is_pose(socket), "the pose of its socket is no pose"):
+    if report.expect(is_pose(socket), "the pose of its socket is no pose"):
         between = fixture.inverse() @ socket
         offset, turn = float(np.linalg.norm(between.position_m)), float(np.linalg.norm(between.rotvec_rad))
         away = f"{offset * 1e3:.1f} mm and {np.degrees(turn):.1f} deg"
@@ -207,9 +207,9 @@ def _check_arm(arm: Arm, cell: LoadedCell, clock: Clock, report: DeviceReport) -
 
 
 def _check_state(state: ArmState, report: DeviceReport) -> bool:
-    pose = report.expect(_is_pose(state.tcp_from_base), "the TCP's pose is no pose of finite numbers")
-    twist = report.expect(_is_vector(state.twist, 6), "the twist is no vector of 6 finite numbers")
-    forces = _is_vector(state.wrench.force_n, 3) and _is_vector(state.wrench.torque_nm, 3)
+    pose = report.expect(is_pose(state.tcp_from_base), "the TCP's pose is no pose of finite numbers")
+    twist = report.expect(is_vector(state.twist, 6), "the twist is no vector of 6 finite numbers")
+    forces = is_vector(state.wrench.force_n, 3) and is_vector(state.wrench.torque_nm, 3)
     cure = "check the force sensor: its cable, its power, its settings in the controller"
     wrench = report.expect(forces, "the wrench is not made of finite numbers", cure)
     time = report.expect(bool(np.isfinite(state.time_s)), "the time of a reading is no finite number")
@@ -302,16 +302,18 @@ def _check_times(first_s: float, second_s: float, now_s: float, report: DeviceRe
     report.expect(age >= -_CLOCK_SLACK_S, f"its newest reading is {-age:.2f} s in the future", cure)
 
 
-# --- what is a proper value ---------------------------------------------------------------------------------
+# --- what is a proper value, as the suites of `skillcore.testing` ask too ---------------------------------------
 
 
-def _is_vector(value: object, length: int) -> bool:
-    return isinstance(value, np.ndarray) and value.shape == (length,) and bool(np.all(np.isfinite(value)))
+def is_vector(value: object, length: int) -> bool:
+    """Whether this is a numpy vector of so many finite numbers."""
+    return isinstance(value, np.ndarray) and value.shape == (length,) and bool(np.isfinite(value).all())
 
 
-def _is_pose(pose: Pose) -> bool:
+def is_pose(pose: Pose) -> bool:
+    """Whether position and rotation are finite and the rotation is one."""
     rotation = pose.rotation
-    if not (_is_vector(pose.position_m, 3) and isinstance(rotation, np.ndarray) and rotation.shape == (3, 3)):
+    if not (is_vector(pose.position_m, 3) and isinstance(rotation, np.ndarray) and rotation.shape == (3, 3)):
         return False
     proper = np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) and np.linalg.det(rotation) > 0.0
     return bool(proper)

@@ -11,9 +11,11 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -73,7 +75,8 @@ class SkillEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     side, a real one once: CellBusyError. Whatever ends the environment (`close`, an exception that nobody catches, the
     garbage collector, the end of the program, SIGTERM while a real cell is open) stops the arm first. Every step lasts
     a whole period of the cell's clock, counted from its call, so that who thinks long before it sees its effect all the
-    same; the arm stands still meanwhile.
+    same; the arm stands still meanwhile. Only the main thread can be told of a signal: an environment whose first
+    `reset` runs in another thread is ended unasked by SIGTERM, and its arm is stopped by its driver alone.
 
     Raises when made: UnknownNameError, ConfigError, PluginError, BundleError for a bundle that does not fit the cell,
     InputError for "truth" without a simulation. `reset` raises what opening raises: CellBusyError, DeviceError; and
@@ -249,9 +252,12 @@ class _Held:
     def __init__(self) -> None:
         self._stack: ExitStack | None = None
         self._pid = 0
+        self._at_exit: Finalize | None = None
 
     def hold(self, stack: ExitStack) -> None:
         self._stack, self._pid = stack, os.getpid()
+        # A process of multiprocessing ends without what atexit calls, and so without weakref.finalize.
+        self._at_exit = Finalize(None, self.close, exitpriority=10)
 
     @property
     def is_elsewhere(self) -> bool:
@@ -260,6 +266,8 @@ class _Held:
     def close(self) -> None:
         stack, self._stack = self._stack, None
         if stack is not None and self._pid == os.getpid():
+            if self._at_exit is not None:
+                self._at_exit.cancel()
             stack.close()
         elif stack is not None:
             _inherited.append(stack)
@@ -268,8 +276,7 @@ class _Held:
 class _Scoring(Judge):
     """The reward model of a bundle as the judge. Its weights are read when the cell is opened.
 
-    It scores on one thread: one observation is too little work for more, and environments run side by side. A process
-    that was forked while torch had threads would even wait for them forever.
+    It works on one thread, see `_on_one_thread`.
     """
 
     def __init__(self, folder: Path, registry: Registry, device: str, loaded: LoadedCell, skill: Skill) -> None:
@@ -286,7 +293,8 @@ class _Scoring(Judge):
         from skillcore.learning.bundles import load_bundle
         from skillcore.learning.rewarding import SelfReward
 
-        bundle: Bundle = load_bundle(self._folder, self._registry, device=self._device)
+        with _on_one_thread():
+            bundle: Bundle = load_bundle(self._folder, self._registry, device=self._device)
         self._judge = SelfReward(bundle.brain.reward_model)
 
     def start(self) -> None:
@@ -294,13 +302,31 @@ class _Scoring(Judge):
         self._judge.start()
 
     def judge(self, observation: Observation) -> tuple[float, bool]:
-        import torch
-
         assert self._judge is not None
+        with _on_one_thread():
+            return self._judge.judge(observation)
+
+
+_threads_lock = threading.Lock()
+
+
+@contextmanager
+def _on_one_thread() -> Iterator[None]:
+    """Keeps torch to one thread: one observation is too little work for more, and environments run side by side. A
+    process that was forked while torch had threads would even wait for them forever.
+
+    Some of torch's libraries have one number for the whole process, so that environments in two threads take turns.
+    """
+    import torch
+
+    if torch.get_num_threads() == 1:
+        yield
+        return
+    with _threads_lock:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            return self._judge.judge(observation)
+            yield
         finally:
             torch.set_num_threads(threads)
 

@@ -151,8 +151,8 @@ class Simulation(ABC):
     """A simulated world that arms and cameras of one cell share.
 
     It is made of what lives in it: `install` comes after arm and cameras are connected, and `new_episode` after
-    `install`. Everything random follows from the two seeds: the same seeds and commands give the same readings bit for
-    bit, whatever was installed before.
+    `install`. Arm and cameras can be read, and the arm moved, before anything is installed. Everything random follows
+    from the two seeds: the same seeds and commands give the same readings bit for bit, whatever was installed before.
     """
 
     @property
@@ -262,7 +262,8 @@ class RewardModel(ABC):
 
     @abstractmethod
     def fit(self, data: ReplayCache, *, seed: int, progress: Progress, start: Representation | None = None) -> None:
-        """Trains on labelled offline data. start: a trained representation whose weights it may begin from."""
+        """Trains on labelled offline data; where `data.success` is -1 nobody knows. Everything random follows from
+        `seed`. start: a trained representation, of any kind, whose weights it may begin from."""
 
     @abstractmethod
     def score(self, observations: Observation, past: Past) -> NDArray[np.float32]:
@@ -299,7 +300,7 @@ class Learner(ABC):
 
     @abstractmethod
     def pretrain(self, prior: Transitions, *, seed: int, progress: Progress) -> None:
-        """Trains the policy on offline data alone."""
+        """Trains the policy on offline data alone. Everything random follows from `seed`."""
 
     @abstractmethod
     def begin_practice(self, prior: Transitions) -> None:

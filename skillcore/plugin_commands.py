@@ -14,29 +14,21 @@ from __future__ import annotations
 from importlib import metadata
 from typing import Any
 
-from skillcore.allowed import allowed_plugins
+from skillcore.allowed import allowed_points, owner_of
 from skillcore.errors import PluginError
 
 GROUP = "skillcore.commands"
-PLUGINS = "skillcore"
 
 
 def plugin_commands() -> dict[str, list[metadata.EntryPoint]]:
     """The commands that may be offered, by name; more than one where distributions collide."""
-    found: dict[str, list[metadata.EntryPoint]] = {}
-    for point in metadata.entry_points(group=GROUP):
-        found.setdefault(point.name, []).append(point)
-    allowed = allowed_plugins()[1] if found else None
-    if allowed is not None:
-        owners = {_owner(point) for point in metadata.entry_points(group=PLUGINS) if point.name in allowed}
-        found = {name: [point for point in points if _owner(point) in owners] for name, points in found.items()}
-    return {name: found[name] for name in sorted(found) if found[name]}
+    return allowed_points(GROUP)
 
 
 def load_plugin_command(name: str, points: list[metadata.EntryPoint]) -> Any:
     """What the entry point of a command names. Raises PluginError."""
     if len(points) > 1:
-        owners = [_owner(point) for point in points]
+        owners = [owner_of(point) for point in points]
         raise PluginError(
             f"two distributions offer a command {name!r}: " + " and ".join(owners),
             cure="uninstall one of them: pip uninstall " + " or ".join(owners),
@@ -46,13 +38,8 @@ def load_plugin_command(name: str, points: list[metadata.EntryPoint]) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # also of a plugin that calls sys.exit()
-        owner = _owner(points[0])
+        owner = owner_of(points[0])
         raise PluginError(
             f"command {name!r} of {owner} cannot be loaded: {type(error).__name__}: {error}",
             cure=f"repair it, or uninstall it: pip uninstall {owner}",
         ) from error
-
-
-def _owner(point: metadata.EntryPoint) -> str:
-    """The name of its distribution."""
-    return point.dist.name if point.dist else "unknown"

@@ -15,7 +15,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import import_module, metadata
 from types import ModuleType
 from typing import Any, Literal, get_args
 
@@ -32,13 +32,14 @@ GROUP = "skillcore"
 Kind = Literal["simulations", "arms", "cameras", "representations", "reward_models", "learners", "skills"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_INTERFACES = {
-    "simulations": "Simulation",
-    "arms": "Arm",
-    "cameras": "Camera",
-    "representations": "Representation",
-    "reward_models": "RewardModel",
-    "learners": "Learner",
+_INTERFACES: dict[Kind, str] = {
+    "simulations": "skillcore.interfaces.Simulation",
+    "arms": "skillcore.interfaces.Arm",
+    "cameras": "skillcore.interfaces.Camera",
+    "representations": "skillcore.interfaces.Representation",
+    "reward_models": "skillcore.interfaces.RewardModel",
+    "learners": "skillcore.interfaces.Learner",
+    "skills": "skillcore.skill.Skill",
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -92,7 +93,8 @@ class RegisteredPart:
         try:
             made = self.part.factory(options, context)
         except ImportError as error:
-            missing = f"needs the Python module {error.name!r}" if error.name else f"cannot be imported: {error}"
+            is_missing = isinstance(error, ModuleNotFoundError) and error.name
+            missing = f"needs the Python module {error.name!r}" if is_missing else f"cannot be imported: {error}"
             cure = self.part.requires or f"see the installation notes of {self.source.distribution}"
             raise PluginError(f"{who} {missing}", cure=cure) from error
         except SkillcoreError:
@@ -100,13 +102,10 @@ class RegisteredPart:
         except Exception as error:
             cure = f"report it to the makers of {self.source.distribution}"
             raise PluginError(f"{who} cannot be made: {_told(error)}", cure=cure) from error
-        if self.kind in _INTERFACES:
-            from skillcore import interfaces
-
-            wanted = getattr(interfaces, _INTERFACES[self.kind])
-            if not isinstance(made, wanted):
-                what = f"{who} was made as {type(made).__name__}, which is no {wanted.__name__}"
-                raise PluginError(what, cure=f"derive it from skillcore.interfaces.{wanted.__name__}")
+        module, _, name = _INTERFACES[self.kind].rpartition(".")
+        if not isinstance(made, getattr(import_module(module), name)):
+            what = f"{who} was made as {type(made).__name__}, which is no {name}"
+            raise PluginError(what, cure=f"derive it from {_INTERFACES[self.kind]}")
         return made
 
 

@@ -6,13 +6,15 @@ that it has behind "skillcore/":
     [project.entry-points."skillcore.environments"]
     Insertion-v0 = "skillcore_insertion.environment:InsertionEnv"
 
-Nothing of it is imported before somebody calls `gymnasium.make`. And gymnasium is not imported for it either, which
+Those of distributions whose plugins may not be loaded (`SKILLCORE_PLUGINS`, `settings.yaml`) are left out. Nothing of
+it is imported before somebody calls `gymnasium.make`. And gymnasium is not imported for it either, which
 takes longer than `skill --help` may: where it is not there yet, it is waited for.
 """
 
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -26,21 +28,32 @@ _HOST = "gymnasium"
 
 def environments() -> dict[str, Any]:
     """What is registered: id -> "module:class", or for an id that two distributions offer what raises PluginError."""
-    from importlib import metadata
+    from skillcore.allowed import allowed_points
 
-    points: dict[str, list[metadata.EntryPoint]] = {}
-    for point in metadata.entry_points(group=GROUP):
-        points.setdefault(f"{NAMESPACE}/{point.name}", []).append(point)
-    return {name: found[0].value if len(found) == 1 else _collision(name, found) for name, found in points.items()}
+    offered = {f"{NAMESPACE}/{name}": points for name, points in allowed_points(GROUP).items()}
+    return {name: found[0].value if len(found) == 1 else _collision(name, found) for name, found in offered.items()}
 
 
 def register_environments() -> None:
-    """Registers all of them that gymnasium does not know yet."""
+    """Registers all of them that gymnasium does not know yet. What is wrong is warned of: gymnasium belongs to others
+    too, who must be able to import it."""
     import gymnasium
 
-    for name, target in environments().items():
-        if name not in gymnasium.registry:
+    from skillcore.errors import SkillcoreError
+
+    try:
+        offered = environments()
+    except SkillcoreError as error:
+        warnings.warn(f"no environment of skillcore is registered: {error}", stacklevel=2)
+        return
+    for name, target in offered.items():
+        if name in gymnasium.registry:
+            continue
+        try:
             gymnasium.register(name, entry_point=target)
+        except gymnasium.error.Error as error:
+            owners = " and ".join(_owners(name))
+            warnings.warn(f"environment {name!r} of {owners} cannot be registered: {error}", stacklevel=2)
 
 
 def register_when_imported() -> None:
@@ -77,8 +90,16 @@ class _Await(MetaPathFinder):
         return spec
 
 
+def _owners(name: str) -> list[str]:
+    from skillcore.allowed import allowed_points, owner_of
+
+    return [owner_of(point) for point in allowed_points(GROUP)[name.removeprefix(f"{NAMESPACE}/")]]
+
+
 def _collision(name: str, points: Sequence[Any]) -> Any:
-    owners = [point.dist.name if point.dist else "unknown" for point in points]
+    from skillcore.allowed import owner_of
+
+    owners = [owner_of(point) for point in points]
 
     def refuse(**options: Any) -> NoReturn:
         from skillcore.errors import PluginError

@@ -23,13 +23,13 @@ Cells = Annotated[
 
 
 def collect_command(
+    context: typer.Context,
     skill_name: SkillName,
     connector: Annotated[
         list[str] | None, typer.Option("--connector", "--variant", help="Only this connector; may be repeated.")
     ] = None,
     cell: CellName = "sim",
     seed: Seed = 0,
-    device: Device = "cpu",
     episodes: Annotated[int, typer.Option(min=1, max=100000, help="Episodes of each connector.")] = 10,
     connectors: Annotated[
         int,
@@ -39,17 +39,22 @@ def collect_command(
     ] = 50,
     out: Annotated[Path | None, typer.Option(help="Folder of the episodes; in the home if none is given.")] = None,
 ) -> None:
-    """Collect labelled episodes with the scripted collector, which knows the truth. Needs a simulated cell.
-
-    `--device` is accepted as everywhere and changes nothing: no network takes part.
-    """
+    """Collect labelled episodes with the scripted collector, which knows the truth. Needs a simulated cell."""
     from skillcore.cell_config import load_cell
     from skillcore.home import folder
     from skillcore.learning.collect import Assignment, collect
 
+    if connector and _is_typed(context, "connectors"):
+        raise InputError(
+            "--connectors says how many are drawn, and with --connector none is", cure="leave one of the two away"
+        )
     skill, registry = load_skill(skill_name)
     loaded = load_cell(cell, registry)
-    names = tuple(skill.variant(name).name if "/" not in name else name for name in connector or ())
+    # A file is asked for again where it is used; a name is told by its first spelling.
+    names = tuple(
+        name if "/" in name or name.endswith((".yaml", ".yml")) else skill.variant(name).name
+        for name in connector or ()
+    )
     assignment = Assignment(skill.name, (str(loaded.file),), episodes, seed, count=connectors, names=names)
     place = out or folder("datasets") / f"{skill.name}-{loaded.name}-seed{seed}"
     collect(assignment, place, report=collecting(f"{assignment.variants} connectors, in {place}"))
@@ -166,8 +171,7 @@ def _check_options(context: typer.Context, *, is_recorded: bool) -> None:
     amounts = ("connectors", "episodes", "rollouts", "validation_episodes")
     idle = amounts if is_recorded else ("reward_from",)
     for name in idle:
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
+        if _is_typed(context, name):
             option = f"--{name.replace('_', '-')}"
             raise InputError(
                 f"{option} says how much is collected, and with --data nothing is"
@@ -175,6 +179,11 @@ def _check_options(context: typer.Context, *, is_recorded: bool) -> None:
                 else f"{option} goes with --data only: a policy that is new runs into what its reward model must know",
                 cure=f"leave {option} away",
             )
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _summary(figures: dict[str, Any], reward: dict[str, Any]) -> list[str]:

@@ -93,6 +93,7 @@ BEGUN: dict[Kind, Begun] = {
         {
             "src/PACKAGE/skill.py": ("skill/skill.py.j2", "the skill: fill in its methods"),
             "src/PACKAGE/task.py": ("skill/task.py.j2", "its task: fill in its methods"),
+            "src/PACKAGE/environment.py": ("skill/environment.py.j2", "the same for gymnasium"),
             "src/PACKAGE/plugin.py": ("skill/plugin.py.j2", PLUGIN),
             "tests/test_contract.py": ("skill/test_contract.py.j2", SUITE),
             "tests/test_plugin.py": ("skill/test_plugin.py.j2", "whether it is installed"),

@@ -55,6 +55,9 @@ def _check_form(name: str) -> None:
         raise InputError(what, cure=f"write {near[:MOST].strip('-')}" if near else "write for instance acme-arm")
     if len(name) > MOST:
         raise InputError(f"{name!r} is longer than {MOST} characters", cure=f"write {name[:MOST].strip('-')}")
+    if name.startswith("test"):
+        what = f"{name!r} begins as tests do: pytest would take its class for one"
+        raise InputError(what, cure=f"put your own name in front: acme-{name}")
     if name.startswith(_OURS):
         what = f"{name!r} begins as the packages of skillcore itself do"
         raise InputError(what, cure="begin with your own name, such as acme-arm")
@@ -69,6 +72,12 @@ def _check_free(name: str, package: str, kind: Kind) -> None:
     if points:
         owner = points[0].dist.name if points[0].dist else "unknown"
         raise InputError(f"a plugin named {name!r} is installed already, from {owner}", cure=cure)
+    try:
+        there = metadata.distribution(name).name
+    except metadata.PackageNotFoundError:
+        there = ""
+    if there:
+        raise InputError(f"a distribution named {there!r} is installed already", cure=cure)
     if importlib.util.find_spec(package) is not None:
         raise InputError(f"a module named {package!r} is installed already", cure=cure)
     # Broken plugins are no concern of a new one.

@@ -10,17 +10,18 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from skillcore.cell_check import is_pose, is_vector
 from skillcore.clock import WallClock
 from skillcore.errors import ArmFaultError, DeviceError
 from skillcore.interfaces import Arm, Clock, Guidable
 from skillcore.testing.promises import (
     connected,
     distance_m,
-    is_pose,
-    is_vector,
+    is_near,
     promised,
     promised_error,
     promised_silence,
+    turn_rad,
 )
 from skillcore.types import ArmState, Pose
 
@@ -29,10 +30,10 @@ class ArmContract:
     """Subclass it as `class TestMyArm(ArmContract)` and fill in `make_arm`, with the arm in free space.
 
     step_m, speed_m_s, force_limit_n: how far, how fast and how firmly the suite moves the tool, along `direction` in
-    the tool's axes and back. near_m: how exactly the arm must arrive, also in its readings. still_n: force readings
-    may differ this much from zero after zeroing. press_n: how much more than its limit the arm may press for a moment.
-    settle_s: time for a motion to fade. patience_s: how long the arm may take to tell of a fault, or that nobody
-    answers.
+    the tool's axes. turn_rad: how far it turns the tool about its z. After each test it goes back to where it was.
+    near_m, near_rad: how exactly the arm must arrive, also in its readings. still_n: force readings may differ this
+    much from zero after zeroing. press_n: how much more than its limit the arm may press for a moment. settle_s: time
+    for a motion to fade. patience_s: how long the arm may take to tell of a fault, or that nobody answers.
 
     What goes wrong is tested where the suite is told how to make it go wrong: `obstruct`, `cause_fault` and `cut_off`.
     A simulated peer can do that (`skillcore.testing.RobotPeer`, or your vendor's simulator); on a real arm the tests
@@ -44,7 +45,9 @@ class ArmContract:
     speed_m_s: ClassVar[float] = 0.02
     force_limit_n: ClassVar[float] = 20.0
     direction: ClassVar[tuple[float, float, float]] = (0.0, 0.0, -1.0)
+    turn_rad: ClassVar[float] = 0.1
     near_m: ClassVar[float] = 0.001
+    near_rad: ClassVar[float] = 0.03
     still_n: ClassVar[float] = 2.0
     settle_s: ClassVar[float] = 0.3
     press_n: ClassVar[float] = 5.0
@@ -77,9 +80,11 @@ class ArmContract:
 
     @pytest.fixture
     def arm(self) -> Iterator[Arm]:
-        """A connected arm, closed afterwards."""
+        """A connected arm, brought back to where it was and closed afterwards."""
         with connected(self.make_arm()) as arm:
+            start = arm.read().tcp_from_base
             yield arm
+            self._bring_back(arm, start)
 
     @pytest.fixture
     def clock(self, arm: Arm) -> Clock:
@@ -90,6 +95,16 @@ class ArmContract:
         """The place that the suite moves to from where the arm is."""
         x, y, z = np.array(self.direction) / np.linalg.norm(self.direction) * self.step_m * share
         return state.tcp_from_base @ Pose.from_xyz_yaw(x, y, z, 0.0)
+
+    def _bring_back(self, arm: Arm, start: Pose) -> None:
+        """A real arm would walk from test to test. One that is cut off, closed or has a fault stays where it is."""
+        try:
+            state = arm.read()
+        except DeviceError:
+            return
+        if state.fault is None and not is_near(state.tcp_from_base, start, 1e-4, 1e-3):
+            arm.stop()
+            arm.move_to(start, speed_m_s=self.speed_m_s, force_limit_n=self.force_limit_n)
 
     # --- opening and closing ---
 
@@ -170,7 +185,6 @@ class ArmContract:
         promised(missing < self.near_m, "Arm.move_to returns when it has arrived", f"{missing * 1e3:.2f} mm short")
         least = 0.9 * self.step_m / self.speed_m_s
         promised(took >= least, "Arm.move_to keeps to its speed", f"{took:.3f} s instead of at least {least:.3f} s")
-        arm.move_to(start.tcp_from_base, speed_m_s=self.speed_m_s, force_limit_n=self.force_limit_n)
 
     def test_servo_to_returns_at_once_with_the_target_and_gets_there(self, arm: Arm, clock: Clock) -> None:
         start = arm.read()
@@ -201,16 +215,58 @@ class ArmContract:
             f"{moved * 1e3:.2f} mm further",
         )
 
+    def test_it_turns_the_tool_as_asked(self, arm: Arm, clock: Clock) -> None:
+        start = arm.read().tcp_from_base
+        goal = start @ Pose.from_xyz_yaw(0.0, 0.0, 0.0, self.turn_rad)
+        arm.move_to(goal, speed_m_s=self.speed_m_s, force_limit_n=self.force_limit_n)
+        self._turned(arm, goal, "Arm.move_to turns the tool as asked")
+        duration = 4.0 * self.step_m / self.speed_m_s
+        target = arm.servo_to(start, duration_s=duration, force_limit_n=self.force_limit_n)
+        off = turn_rad(target, start)
+        promised(off < self.near_rad, "Arm.servo_to returns the target really set, its turn too", f"{off:.3f} rad off")
+        clock.sleep_until(clock.now_s() + duration + self.settle_s)
+        self._turned(arm, start, "Arm.servo_to turns the tool to its target")
+
+    def _turned(self, arm: Arm, goal: Pose, promise: str) -> None:
+        here = arm.read().tcp_from_base
+        promised(turn_rad(here, goal) < self.near_rad, promise, f"{turn_rad(here, goal):.3f} rad off")
+        promised(distance_m(here, goal) < self.near_m, promise, f"{distance_m(here, goal) * 1e3:.2f} mm beside")
+
     def test_stop_ends_a_motion_from_another_thread(self, arm: Arm, clock: Clock) -> None:
         start = arm.read()
         duration = self.step_m / self.speed_m_s
         goal = self.ahead(start, 3.0)
         arm.servo_to(goal, duration_s=3.0 * duration, force_limit_n=self.force_limit_n)
         clock.sleep_until(clock.now_s() + 0.5 * duration)
-        thread = threading.Thread(target=arm.stop)
-        thread.start()
-        thread.join()
+        self._stop_from_a_thread(arm)
         self._stands_still(arm, clock, goal, duration, "Arm.stop stops, from any thread")
+
+    def test_stop_ends_a_motion_that_is_waited_for(self, arm: Arm, clock: Clock) -> None:
+        if not isinstance(clock, WallClock):
+            pytest.skip("nothing can be done beside a motion where time passes only for who sleeps on it")
+        goal, duration = self.ahead(arm.read(), 3.0), self.step_m / self.speed_m_s
+        begun = threading.Event()
+
+        def move() -> None:
+            begun.set()
+            # Whatever it says of its end: where it ends is looked at.
+            with contextlib.suppress(Exception):
+                arm.move_to(goal, speed_m_s=self.speed_m_s, force_limit_n=self.force_limit_n)
+
+        moving = threading.Thread(target=move, daemon=True)
+        moving.start()
+        begun.wait(self.patience_s)
+        clock.sleep_until(clock.now_s() + 0.5 * duration)
+        self._stop_from_a_thread(arm)
+        moving.join(self.patience_s)
+        promised(not moving.is_alive(), "Arm.stop ends Arm.move_to", f"it goes on for {self.patience_s} s")
+        self._stands_still(arm, clock, goal, duration, "Arm.stop ends Arm.move_to, from any thread")
+
+    def _stop_from_a_thread(self, arm: Arm) -> None:
+        thread = threading.Thread(target=arm.stop, daemon=True)
+        thread.start()
+        thread.join(self.patience_s)
+        promised(not thread.is_alive(), "Arm.stop may be called from any thread", f"no end in {self.patience_s} s")
 
     def test_recover_does_not_go_on_with_the_old_motion(self, arm: Arm, clock: Clock) -> None:
         duration = self.step_m / self.speed_m_s
@@ -241,19 +297,27 @@ class ArmContract:
     def test_it_presses_no_harder_than_it_may(self, arm: Arm, clock: Clock) -> None:
         goal = self._obstructed(arm)
         arm.zero_wrench()
-        duration = distance_m(arm.read().tcp_from_base, goal) / self.speed_m_s
+        start = arm.read().tcp_from_base
+        way = (start.inverse() @ goal).position_m
+        duration = distance_m(start, goal) / self.speed_m_s
         arm.servo_to(goal, duration_s=duration, force_limit_n=self.force_limit_n)
-        until, greatest = clock.now_s() + duration + self.settle_s, 0.0
+        until, force = clock.now_s() + duration + self.settle_s, np.zeros(3)
         while clock.now_s() < until:
             clock.sleep_until(clock.now_s() + 0.02)
-            greatest = max(greatest, float(np.linalg.norm(arm.read().wrench.force_n)))
+            force = max(force, arm.read().wrench.force_n, key=lambda one: float(np.linalg.norm(one)))
         arm.stop()
+        greatest = float(np.linalg.norm(force))
         if greatest < self.still_n:
             pytest.fail(f"obstruct puts nothing into the way: {greatest:.1f} N were met at most")
         promised(
             greatest <= self.force_limit_n + self.press_n,
             f"Arm.servo_to never presses harder than force_limit_n, here {self.force_limit_n} N",
             f"{greatest:.1f} N",
+        )
+        promised(
+            float(force @ way) < 0.0,
+            "Wrench is what the surroundings exert on the tool, in the tool's axes: an obstacle pushes it back",
+            f"{np.round(force, 1)} N on the way {np.round(way * 1e3, 1)} mm",
         )
 
     def test_a_fault_is_told_and_motions_are_refused(self, arm: Arm, clock: Clock) -> None:

@@ -12,6 +12,10 @@ from skillcore.clock import WallClock
 from skillcore.errors import DeviceError, StaleFrameError
 from skillcore.interfaces import Camera, Clock
 from skillcore.testing.promises import connected, promised, promised_error, promised_silence
+from skillcore.types import Image
+
+ALIKE = 16.0
+"""Levels, of 255, that an image may be off on average: it may have been compressed."""
 
 
 class CameraContract:
@@ -20,7 +24,8 @@ class CameraContract:
     max_age_s: how old frames may be. slack_s: what handing over a frame may take. patience_s: how long the camera may
     take to tell that nobody answers.
 
-    What goes wrong is tested where the suite is told how to make it go wrong: `freeze` and `cut_off`.
+    What goes wrong is tested where the suite is told how to make it go wrong: `freeze` and `cut_off`. Colours are
+    tested where `shows` says what there is to see.
     """
 
     max_age_s: ClassVar[float] = 0.2
@@ -34,6 +39,11 @@ class CameraContract:
     def make_clock(self) -> Clock:
         """The time the camera lives by; asked for after `make_camera`."""
         return WallClock()
+
+    def shows(self, camera: Camera) -> Image | None:
+        """Keeps what is before a connected camera as it is, and returns the image that it must deliver of it, (H, W, 3)
+        uint8, RGB. None if nobody knows."""
+        return None
 
     def freeze(self, camera: Camera) -> bool:
         """Makes a connected camera deliver nothing new. False if it can't be made to."""
@@ -73,6 +83,16 @@ class CameraContract:
         promised(colour, "Frame.image is (H, W, 3)", image.shape)
         promised(image.dtype == np.uint8, "Frame.image is uint8", image.dtype)
         promised(float(image.std()) > 0.0, "Frame.image shows something", "all pixels are alike")
+
+    def test_colours_are_red_green_and_blue(self, camera: Camera, clock: Clock) -> None:
+        shown = self.shows(camera)
+        if shown is None:
+            pytest.skip("nobody knows what is before this camera; `shows` says it")
+        clock.sleep_until(clock.now_s() + 0.1)
+        image = camera.read(self.patience_s).image
+        promised(image.shape == shown.shape, "Frame.image is as large as what the camera shows", image.shape)
+        off = float(np.abs(image.astype(np.float64) - shown).mean())
+        promised(off < ALIKE, "Frame.image is RGB, from the top row down", f"{off:.0f} levels off on average")
 
     def test_depth_fits_the_image(self, camera: Camera) -> None:
         frame = camera.read(self.max_age_s)

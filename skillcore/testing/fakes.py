@@ -101,6 +101,14 @@ class FakeArm(Arm):
         step = self._to.position_m - self._from.position_m
         return Pose(self._from.position_m + step * (gone / span), self._from.rotation)
 
+    @property
+    def _twist(self) -> Array:
+        """(6,) how fast it goes, in the base's axes: evenly on its way, not at all at a wall."""
+        twist = np.zeros(6)
+        if self.is_moving and not self._beyond_m(self._wanted).any():
+            twist[:3] = (self._to.position_m - self._from.position_m) / (self._end_s - self._begin_s)
+        return twist
+
     def _beyond_m(self, pose: Pose) -> Array:
         """(3,) how far a pose lies behind the wall, across it."""
         if self._wall is None:
@@ -114,7 +122,7 @@ class FakeArm(Arm):
         self._refuse_if_silent()
         self._sequence += 1
         wrench = Wrench(self.force_n + self.contact_n - self._zero_n, np.zeros(3))
-        return ArmState(self.tcp_from_base, np.zeros(6), wrench, self.fault, self.clock.now_s(), self._sequence)
+        return ArmState(self.tcp_from_base, self._twist, wrench, self.fault, self.clock.now_s(), self._sequence)
 
     def move_to(self, tcp_from_base: Pose, *, speed_m_s: float, force_limit_n: float) -> None:
         self.calls.append("move_to")
@@ -122,13 +130,12 @@ class FakeArm(Arm):
         distance = float(np.linalg.norm(tcp_from_base.position_m - self.tcp_from_base.position_m))
         self._press_n = self._limits.force_n
         self._go(tcp_from_base, distance / speed_m_s)
-        while self._wall is not None and self.is_moving:
+        while self.is_moving:
             self.clock.sleep_until(min(self._end_s, self.clock.now_s() + POLL_S))
             force = float(np.linalg.norm(self.contact_n))
             if force > force_limit_n:
                 self.stop()
                 raise ArmFaultError(f"met {force:.0f} N on the way", cure="free the tool")
-        self.clock.sleep_until(self._end_s)
 
     def servo_to(self, tcp_from_base: Pose, *, duration_s: float, force_limit_n: float) -> Pose:
         self.calls.append("servo_to")

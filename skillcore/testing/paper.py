@@ -70,8 +70,11 @@ class FakeWorld(Simulation):
 
 
 @contextmanager
-def open_paper_cell(*, views: int = 2, size_px: int = 32) -> Iterator[Cell]:
-    """An open cell on paper, made as the packaged cells are: its socket opens upwards, 0.5 m in front of the base."""
+def open_paper_cell(*, views: int = 2, size_px: int = 32, simulated: bool = True) -> Iterator[Cell]:
+    """An open cell on paper, made as the packaged cells are: its socket opens upwards, 0.5 m in front of the base.
+
+    simulated: without it the cell has no simulation to ask, as a real one.
+    """
     options = {
         "schema": 1,
         "name": "paper",
@@ -95,7 +98,8 @@ def open_paper_cell(*, views: int = 2, size_px: int = 32) -> Iterator[Cell]:
     for device in devices:
         device.connect()
     try:
-        yield Cell(config, world.arm, cameras, world.clock, world, world.socket_from_base)
+        simulation = world if simulated else None
+        yield Cell(config, world.arm, cameras, world.clock, simulation, world.socket_from_base)
     finally:
         for device in devices:
             device.close()

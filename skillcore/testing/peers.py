@@ -43,7 +43,7 @@ import numpy as np
 from skillcore.clock import WallClock
 from skillcore.errors import ArmFaultError, SkillcoreError
 from skillcore.testing.fakes import FakeArm
-from skillcore.types import Intrinsics, Pose
+from skillcore.types import Image, Intrinsics, Pose
 
 ABOVE = Pose.from_rotvec([0.5, 0.0, 0.13], [np.pi, 0.0, 0.0])
 """Where the robot of a peer stands at first: the tool points down, 30 mm above the fixture of the packaged cells."""
@@ -149,12 +149,13 @@ class Peer(ABC):
 class RobotPeer(Peer):
     """A robot controller in software. Tests use its `arm` to cause faults, and say with `block` what is in its way.
 
-    It stops when its client goes.
+    It stops when its client goes. Its force sensor is off by 4 N until it is zeroed.
     """
 
     def __init__(self, *, port: int = 0, tcp_from_base: Pose = ABOVE) -> None:
         super().__init__(port=port)
         self.arm = FakeArm(WallClock(), tcp_from_base)
+        self.arm.force_n = np.array([0.0, 0.0, 4.0])
         self.arm.connect()
         self._free_motion_n = np.inf
 
@@ -183,7 +184,10 @@ class RobotPeer(Peer):
             case "move":
                 goal = _pose(request["to"])
                 distance = float(np.linalg.norm(goal.position_m - self.arm.tcp_from_base.position_m))
-                self.arm.servo_to(goal, duration_s=distance / float(request["speed_m_s"]), force_limit_n=np.inf)
+                speed = float(request["speed_m_s"])
+                if not speed > 0.0:
+                    raise ValueError("speed_m_s is greater than 0")
+                self.arm.servo_to(goal, duration_s=distance / speed, force_limit_n=np.inf)
                 self._free_motion_n = float(request["force_limit_n"])
             case "servo":
                 duration, force = float(request["duration_s"]), float(request["force_limit_n"])
@@ -246,13 +250,21 @@ class CameraPeer(Peer):
         passed = self._clock.now_s() - self._began_s
         if not self.is_frozen:
             self._number = int(passed * self._rate_hz)
-        shape = (self.intrinsics.height_px, self.intrinsics.width_px, 3)
-        image = np.random.default_rng(self._number).integers(0, 256, shape, dtype=np.uint8)
         return {
             "number": self._number,
             "age_s": passed - self._number / self._rate_hz,
-            "rgb": base64.b64encode(image.tobytes()).decode(),
+            "rgb": base64.b64encode(self._image().tobytes()).decode(),
         }
+
+    def _image(self) -> Image:
+        shape = (self.intrinsics.height_px, self.intrinsics.width_px, 3)
+        return np.random.default_rng(self._number).integers(0, 256, shape, dtype=np.uint8)
+
+    def hold(self) -> Image:
+        """Freezes, and returns what it goes on to show: (H, W, 3) uint8, RGB."""
+        with self._lock:
+            self.is_frozen = True
+            return self._image()
 
 
 def _pose(numbers: Any) -> Pose:

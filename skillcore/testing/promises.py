@@ -68,19 +68,16 @@ def connected(device: DeviceT) -> Iterator[DeviceT]:
         device.close()
 
 
-def is_vector(value: object, length: int) -> bool:
-    """Whether this is a numpy vector of so many finite numbers."""
-    return isinstance(value, np.ndarray) and value.shape == (length,) and bool(np.isfinite(value).all())
-
-
-def is_pose(pose: Pose) -> bool:
-    """Whether position and rotation are finite and the rotation is one."""
-    rotation = pose.rotation
-    if not is_vector(pose.position_m, 3) or rotation.shape != (3, 3) or not np.isfinite(rotation).all():
-        return False
-    return bool(np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) and np.linalg.det(rotation) > 0.0)
-
-
 def distance_m(first: Pose, second: Pose) -> float:
     """How far two poses are apart."""
     return float(np.linalg.norm(first.position_m - second.position_m))
+
+
+def turn_rad(first: Pose, second: Pose) -> float:
+    """How far two poses are turned against each other."""
+    return float(np.linalg.norm((first.inverse() @ second).rotvec_rad))
+
+
+def is_near(first: Pose, second: Pose, apart_m: float, apart_rad: float) -> bool:
+    """Whether two poses are no farther apart than that."""
+    return distance_m(first, second) <= apart_m and turn_rad(first, second) <= apart_rad

@@ -5,15 +5,19 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
+from skillcore.cell_check import is_pose
 from skillcore.interfaces import Arm, Camera, Shown, Simulation
-from skillcore.solids import Extrusion, Material, Mating
-from skillcore.testing.promises import is_pose, promised, promised_silence
+from skillcore.solids import Extrusion, Material, Mating, Thread
+from skillcore.testing.promises import promised, promised_silence
 from skillcore.types import Array, Pose
+
+CONTACT_N = 1.0
+TURN_STEP_RAD = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class SimulationContract:
     """Subclass it as `class TestMyWorld(SimulationContract)` and fill in `make_setup`."""
 
     steps = 4
+    turning_steps = 24
     period_s = 0.1
 
     def make_setup(self) -> Setup:
@@ -106,6 +111,43 @@ class SimulationContract:
         promised(passed < 2.0, "Simulation.clock passes only while somebody sleeps on it", f"{passed} s of 1.8 s slept")
 
     # --- what is in it ---
+
+    def test_arm_and_cameras_work_before_anything_is_installed(self, setups: Setups) -> None:
+        setup = setups.connected()
+        with promised_silence("Simulation: arm and cameras can be read, and the arm moved, before `install`"):
+            goal = setup.arm.read().tcp_from_base @ Pose.from_xyz_yaw(0.0, 0.0, -0.004, 0.0)
+            setup.arm.move_to(goal, speed_m_s=0.02, force_limit_n=20.0)
+            for camera in setup.cameras:
+                camera.read(0.2)
+
+    def test_a_socket_pushes_back(self, setups: Setups) -> None:
+        setup = setups.connected()
+        setup.simulation.install(PEG, seed=4)
+        self.episode(setup, episode=5)
+        push_n = float(setup.arm.read().wrench.force_n[2])
+        promised(
+            push_n < -CONTACT_N, "Simulation.install fixes a socket: what presses on its face is pushed back", push_n
+        )
+
+    def test_a_thread_is_screwed_in(self, setups: Setups) -> None:
+        setup = setups.connected()
+        world = setup.simulation
+        world.install(threaded_mating(), seed=1)
+        world.new_episode(seed=3)
+        turned = [world.turned_rad()]
+        promised(turned[0] == 0.0, "Simulation.turned_rad is 0 before the thread takes hold", turned[0])
+        face = world.socket_from_base
+        setup.arm.move_to(face @ Pose.from_xyz_yaw(0.0, 0.0, -0.004, 0.0), speed_m_s=0.05, force_limit_n=50.0)
+        # Gripped askew as it may be, the plug itself is led in.
+        tcp_from_plug = world.plug_from_socket().inverse() @ face.inverse() @ setup.arm.read().tcp_from_base
+        for step in range(self.turning_steps):
+            # First in as far as it goes, then turned.
+            yaw = max(0.0, TURN_STEP_RAD * (step - self.turning_steps // 2))
+            goal = face @ Pose.from_xyz_yaw(0.0, 0.0, 0.012, yaw) @ tcp_from_plug
+            setup.arm.servo_to(goal, duration_s=self.period_s, force_limit_n=20.0)
+            world.clock.sleep_until(world.clock.now_s() + self.period_s)
+            turned.append(world.turned_rad())
+        promised(turned[-1] > TURN_STEP_RAD, "Simulation.turned_rad grows while a threaded plug is screwed in", turned)
 
     def test_an_episode_begins_above_the_socket(self, setups: Setups) -> None:
         setup = setups.connected()
@@ -217,6 +259,21 @@ def plain_mating() -> Mating:
 
 
 PEG = plain_mating()
+
+
+def threaded_mating() -> Mating:
+    """The same with a round peg that is screwed in at its seat."""
+    angles = np.linspace(-np.pi, np.pi, 24, endpoint=False)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    (peg,), (socket,) = PEG.plug, PEG.socket
+    thread = Thread(pitch_m=0.0005, turn_rad=1.0)
+    return replace(
+        PEG,
+        name="screw",
+        plug=(replace(peg, outline=0.004 * circle),),
+        socket=(replace(socket, holes=(0.0043 * circle,)),),
+        thread=thread,
+    )
 
 
 def _alike(first: list[Array], second: list[Array]) -> bool:

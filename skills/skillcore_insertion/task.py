@@ -60,14 +60,11 @@ class InsertionTask(Task):
         self.start = start
         self.fixes_yaw = symmetry > 0 and mating.thread is None
         self._symmetry = symmetry
-        self._has_moved = False
         if cell.simulation is not None:
             cell.simulation.install(mating, seed=seed)
 
     def prepare(self, rng: np.random.Generator) -> None:
-        if self._has_moved:
-            self._draw_out()
-        self._has_moved = True
+        self._draw_out()
         if self.cell.simulation is not None:
             self.cell.simulation.new_episode(seed=int(rng.integers(2**31)))
         start = self.start

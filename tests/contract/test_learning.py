@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,8 +12,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from skillcore.episodes import ReplayCache
 from skillcore.errors import PluginError
 from skillcore.interfaces import Learner, Representation, RewardModel
+from skillcore.learning.replay import Transitions
+from skillcore.learning.training import Progress, silent
 from skillcore.parts import Context, ViewShape
 from skillcore.plugins import Registry
 from skillcore.testing.learning import (
@@ -21,6 +25,7 @@ from skillcore.testing.learning import (
     RepresentationContract,
     RewardModelContract,
 )
+from skillcore.testing.learning.made_up import made_up_data
 from skillcore.types import Observation, Past
 
 SMALL = {"channels": (8, 8), "code_dim": 8}
@@ -183,6 +188,72 @@ def test_feature_maps_that_mix_up_views_are_found() -> None:
     with pytest.raises(pytest.fail.Exception, match="views of a sample next to each other"):
         suite.test_feature_maps_are_of_one_view_each(broken, images)
     suite.test_codes_depend_on_their_feature_maps(broken, images)
+
+
+class Fickle(TestIql):
+    """Draws what it is pretrained on anew every time."""
+
+    def make_learner(self, feature_dim: int) -> Learner:
+        learner = super().make_learner(feature_dim)
+        pretrain = learner.pretrain
+
+        def fickle(prior: Transitions, *, seed: int, progress: Progress) -> None:
+            pretrain(prior, seed=int(np.random.default_rng().integers(2**31)), progress=progress)
+
+        learner.pretrain = fickle  # type: ignore[method-assign]
+        return learner
+
+
+def test_pretraining_at_random_is_found() -> None:
+    with pytest.raises(pytest.fail.Exception, match="pretrain does the same for the same seeds"):
+        Fickle().test_pretraining_follows_from_its_seed()
+
+
+class Taught(TestDaibRewardModelBySightAlone):
+    """Is fitted in another way."""
+
+    def __init__(self, fault: str) -> None:
+        self.broken = fault
+
+    def make_reward_model(self, *, views: int, size_px: int, domains: int) -> RewardModel:
+        model = super().make_reward_model(views=views, size_px=size_px, domains=domains)
+        fit = model.fit
+
+        def odd(data: ReplayCache, *, seed: int, progress: Progress, start: Representation | None = None) -> None:
+            if self.broken == "learns nothing":
+                return
+            if self.broken == "at random":
+                seed = int(np.random.default_rng().integers(2**31))
+            if self.broken == "takes the unknown for its contrary":
+                data = copy.copy(data)
+                data.success = np.where(data.success < 0, 0, 1 - data.success)
+            if start is not None and self.broken == "takes any start":
+                model.sight.representations[0].module.load_state_dict(start.module.state_dict())  # type: ignore[union-attr]
+            fit(data, seed=seed, progress=progress, start=start)
+
+        model.fit = odd  # type: ignore[method-assign]
+        return model
+
+
+@pytest.mark.parametrize(
+    ("fault", "test", "promise"),
+    [
+        ("learns nothing", "test_it_learns_what_is_plain_to_see", "successes score higher"),
+        ("at random", "test_training_follows_from_its_seed", "RewardModel.fit does the same for the same seeds"),
+        ("takes the unknown for its contrary", "test_frames_of_which_nobody_knows_are_no_failures", "unknown"),
+    ],
+)
+def test_a_reward_model_that_is_fitted_wrongly_is_found(fault: str, test: str, promise: str) -> None:
+    suite = Taught(fault)
+    model = suite.make()
+    model.fit(made_up_data(0), seed=0, progress=silent)
+    with pytest.raises(pytest.fail.Exception, match=promise):
+        getattr(suite, test)(*[model] if "trained" in inspect.signature(getattr(suite, test)).parameters else [])
+
+
+def test_a_reward_model_that_takes_one_start_only_is_found() -> None:
+    with pytest.raises(RuntimeError, match="state_dict"):
+        Taught("takes any start").test_it_may_begin_from_any_representation()
 
 
 class TwoFaced(TestIql):

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from skillcore.errors import DeviceError, StaleFrameError
 from skillcore.interfaces import Camera
 from skillcore.testing import CameraContract, CameraPeer, Peer, RobotPeer
 from skillcore.testing.__main__ import main
-from skillcore.types import Frame, Intrinsics, Pose
+from skillcore.testing.promises import connected
+from skillcore.types import Frame, Image, Intrinsics, Pose
 
 
 class NetworkCamera(Camera):
@@ -72,6 +74,9 @@ class TestNetworkCamera(CameraContract):
     def make_camera(self) -> Camera:
         return NetworkCamera(self.peer)
 
+    def shows(self, camera: Camera) -> Image:
+        return self.peer.hold()
+
     def freeze(self, camera: Camera) -> bool:
         self.peer.is_frozen = True
         return True
@@ -79,6 +84,20 @@ class TestNetworkCamera(CameraContract):
     def cut_off(self, camera: Camera) -> bool:
         self.peer.cut_off()
         return True
+
+
+@pytest.mark.parametrize("turned", [(slice(None), slice(None), slice(None, None, -1)), slice(None, None, -1)])
+def test_a_camera_that_swaps_colours_or_rows_is_found(turned: Any) -> None:
+    class Swapped(NetworkCamera):
+        def read(self, max_age_s: float) -> Frame:
+            frame = super().read(max_age_s)
+            return replace(frame, image=np.ascontiguousarray(frame.image[turned]))
+
+    with CameraPeer() as peer, connected(Swapped(peer)) as camera:
+        suite = TestNetworkCamera()
+        suite.peer = peer
+        with pytest.raises(pytest.fail.Exception, match=r"Frame\.image is RGB"):
+            suite.test_colours_are_red_green_and_blue(camera, WallClock())
 
 
 class Client:
@@ -121,7 +140,18 @@ def ahead(told: dict[str, Any]) -> Pose:
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"no json", b"[]", b"7", b"{}", b'{"do": "dance"}', b'{"do": "servo", "to": [1, 2]}', b'{"do": "move"}'],
+    [
+        b"",
+        b"no json",
+        b"[]",
+        b"7",
+        b"{}",
+        b'{"do": "dance"}',
+        b'{"do": "servo", "to": [1, 2]}',
+        b'{"do": "move"}',
+        b'{"do": "move", "to": [0.5, 0, 0.2, 0, 0, 0], "speed_m_s": 0, "force_limit_n": 20}',
+        b'{"do": "move", "to": [0.5, 0, 0.2, 0, 0, 0], "speed_m_s": -1, "force_limit_n": 20}',
+    ],
 )
 def test_what_is_not_understood_is_refused_and_the_next_request_served(line: bytes) -> None:
     with RobotPeer() as robot, client_of(robot) as client:
@@ -166,6 +196,7 @@ def test_faults_are_told_and_refuse_motions_until_it_recovers() -> None:
 
 def test_a_robot_that_is_blocked_presses_as_hard_as_it_may() -> None:
     with RobotPeer() as robot, client_of(robot) as client:
+        client.ask(do="zero")
         start = client.ask(do="state")["tcp_from_base"]
         goal = robot.block(ahead({"tcp_from_base": start})).as_vector().tolist()
         client.ask(do="servo", to=goal, duration_s=0.0, force_limit_n=12.0)
@@ -173,6 +204,13 @@ def test_a_robot_that_is_blocked_presses_as_hard_as_it_may() -> None:
         assert np.linalg.norm(told["force_n"]) == pytest.approx(12.0)
         assert told["force_n"][2] > 0.0, "it is pushed forward, out of the wall behind"
         assert abs(told["tcp_from_base"][2] - start[2]) == pytest.approx(0.025)
+
+
+def test_a_robot_must_be_zeroed() -> None:
+    with RobotPeer() as robot, client_of(robot) as client:
+        assert np.linalg.norm(client.ask(do="state")["force_n"]) > 3.0
+        client.ask(do="zero")
+        assert client.ask(do="state")["force_n"] == [0.0, 0.0, 0.0]
 
 
 def test_a_peer_that_is_cut_off_answers_again_when_it_is_mended() -> None:

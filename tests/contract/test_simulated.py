@@ -1,9 +1,13 @@
 """The simulated world, its arm and its cameras keep their promises."""
 
+from contextlib import ExitStack
+
 import numpy as np
+import pytest
 
 from skillcore.interfaces import Arm, Camera, Clock
-from skillcore.testing import ArmContract, CameraContract, Setup, SimulationContract
+from skillcore.testing import ArmContract, CameraContract, FakeCamera, FakeWorld, Setup, SimulationContract
+from skillcore.testing.simulation import Setups
 from skillcore.types import Pose
 from skillcore_mujoco.arm import SimulatedArm
 from skillcore_mujoco.camera import SimulatedCamera
@@ -76,3 +80,49 @@ class TestSimulatedWorld(SimulationContract):
         world = World(WorldOptions(), FIXTURE)
         cameras = (SimulatedCamera(LEFT, world), SimulatedCamera(CameraOptions(azimuth_rad=0.8), world))
         return Setup(world, SimulatedArm(ArmOptions(), world), cameras)
+
+
+# --- broken worlds ---
+
+
+class Paper(SimulationContract):
+    """A world without contacts, and with a thread that may forget that it was turned."""
+
+    forgets = False
+
+    def make_setup(self) -> Setup:
+        world = FakeWorld(FIXTURE)
+        if self.forgets:
+            world.turned_rad = lambda: 0.0  # type: ignore[method-assign]
+        return Setup(world, world.arm, (FakeCamera(world.clock),))
+
+
+class Forgetful(Paper):
+    forgets = True
+
+
+class Bare(Paper):
+    """A world in which nothing is there before it is installed."""
+
+    def make_setup(self) -> Setup:
+        setup = super().make_setup()
+        setup.arm.read = lambda: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+        return setup
+
+
+@pytest.mark.parametrize(
+    ("suite", "test", "promise"),
+    [
+        (Paper(), "test_a_socket_pushes_back", "fixes a socket"),
+        (Forgetful(), "test_a_thread_is_screwed_in", "grows while a threaded plug is screwed in"),
+        (Bare(), "test_arm_and_cameras_work_before_anything_is_installed", "before `install`"),
+    ],
+)
+def test_a_broken_world_is_found(suite: SimulationContract, test: str, promise: str) -> None:
+    with ExitStack() as stack, pytest.raises(pytest.fail.Exception, match=promise):
+        getattr(suite, test)(Setups(suite, stack))
+
+
+def test_a_thread_on_paper_is_screwed_in() -> None:
+    with ExitStack() as stack:
+        Paper().test_a_thread_is_screwed_in(Setups(Paper(), stack))

@@ -16,6 +16,7 @@ from skillcore.cell import Cell, open_cell
 from skillcore.cell_config import load_cell
 from skillcore.plugins import Registry
 from skillcore.skill import Skill, Variant
+from skillcore.task import Truth
 from skillcore.testing import FakeWorld, SkillContract, open_paper_cell
 from skillcore.types import Pose
 from skillcore_insertion.skill import InsertionSkill
@@ -69,6 +70,8 @@ class Odd(InsertionSkill):
     def variant(self, name_or_path: str) -> Variant:
         if self.broken == "knows everything":
             name_or_path = "hdmi_a" if " " in name_or_path else name_or_path
+        if self.broken == "gives another for a late one" and name_or_path == super().variants()[7].name:
+            name_or_path = "usb_a"
         if self.broken == "gives another":
             name_or_path = "usb_a"
         return super().variant(name_or_path)
@@ -78,6 +81,9 @@ class Odd(InsertionSkill):
             return self.variant("hdmi_a")
         if self.broken == "leaves nothing out":
             return self.variant(self.validation[0])
+        if self.broken == "another shape every time":
+            found = super().training_variant(np.random.default_rng().integers(1000, 10**6), seed=seed, without=without)
+            return replace(found, name=f"made_{index}")
         found = super().training_variant(index, seed=seed, without=without)
         if self.broken == "another every time":
             return replace(found, name=f"{found.name}_{np.random.default_rng().integers(2**40)}")
@@ -87,6 +93,10 @@ class Odd(InsertionSkill):
         if self.broken == "takes any scenario" and scenario not in self.scenarios:
             scenario = "I"
         task = super().task(cell, variant, scenario=scenario, **options)
+        if self.broken == "needs a simulation":
+            cell.simulation.install(task.mating, seed=0)  # type: ignore[union-attr]
+        if self.broken == "guesses the truth":
+            task.truth = lambda: Truth(False, Pose.identity())  # type: ignore[method-assign]
         if self.broken == "knows no truth":
             task.truth = lambda: None  # type: ignore[method-assign]
             task.judge = SimpleNamespace(start=lambda: None, judge=lambda observation: (0.0, False))
@@ -130,6 +140,14 @@ class Odd(InsertionSkill):
         ("validated on what is held out", "test_it_is_validated_on_training_variants", "names training variants"),
         ("trains on what is held out", "test_training_variants_never_end", "no variant that is held out"),
         ("another every time", "test_training_variants_never_end", "the same number and seed give the same"),
+        ("another shape every time", "test_training_variants_never_end", "the same number and seed give the same"),
+        (
+            "gives another for a late one",
+            "test_a_variant_is_had_by_its_name",
+            "is the variant that Skill.variants lists",
+        ),
+        ("needs a simulation", "test_an_episode_runs_where_nobody_knows_the_truth", "in a real cell too"),
+        ("guesses the truth", "test_an_episode_runs_where_nobody_knows_the_truth", "Task.truth is None where"),
         ("leaves nothing out", "test_training_variants_never_end", "leaves out what is in `without`"),
         ("wide", "test_it_describes_and_draws_a_variant", "keeps to its width"),
         ("draws nothing", "test_it_describes_and_draws_a_variant", "writes a PNG"),

@@ -1,27 +1,38 @@
 """The suites themselves: devices on paper pass them, and each broken promise is found and named."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from skillcore.clock import WallClock
 from skillcore.errors import DeviceError, NotFilledInError
 from skillcore.interfaces import Arm, ArmLimits, Camera, Clock
 from skillcore.parts import not_filled_in
 from skillcore.testing import ArmContract, CameraContract, FakeArm, FakeCamera, TickClock
-from skillcore.testing.promises import connected
-from skillcore.types import ArmState, Frame, Pose
+from skillcore.testing.promises import connected, distance_m
+from skillcore.types import ArmState, Frame, Pose, Wrench
 
 FREE = Pose.from_rotvec([0.5, 0.0, 0.2], [np.pi, 0.0, 0.0])
 
 
 class TestFakeArm(ArmContract):
+    made: FakeArm | None = None
+
+    @pytest.fixture(autouse=True)
+    def _is_brought_back(self) -> Iterator[None]:
+        """An arm that keeps its place between the tests must not walk: each of them leaves it where it was."""
+        yield
+        if self.made is not None:
+            assert distance_m(self.made.tcp_from_base, FREE) < 1e-9
+
     def make_arm(self) -> Arm:
         self._clock = TickClock()
-        return FakeArm(self._clock, FREE)
+        self.made = FakeArm(self._clock, FREE)
+        return self.made
 
     def make_clock(self) -> Clock:
         return self._clock
@@ -132,6 +143,9 @@ class Loose(FakeArm):
         state = super().read()
         pose = state.tcp_from_base
         changes: dict[str, dict[str, Any]] = {
+            "never turned": {"tcp_from_base": Pose(pose.position_m, FREE.rotation)},
+            "force in the base's axes": {"wrench": Wrench(pose.rotation @ state.wrench.force_n, np.zeros(3))},
+            "force on the surroundings": {"wrench": Wrench(-state.wrench.force_n, np.zeros(3))},
             "mirrored": {"tcp_from_base": Pose(pose.position_m, -pose.rotation)},
             "short twist": {"twist": np.zeros(5)},
             "faulty": {"fault": "joint 3 is too hot"},
@@ -150,6 +164,9 @@ class Loose(FakeArm):
     def move_to(self, tcp_from_base: Pose, *, speed_m_s: float, force_limit_n: float) -> None:
         if self.broken == "never arrives":
             return
+        if self.broken == "turns the other way":
+            turned = FREE.inverse() @ tcp_from_base
+            tcp_from_base = FREE @ Pose(turned.position_m, turned.rotation.T)
         if self.broken == "moves with a fault":
             self.fault = None
         if self.broken == "moves through":
@@ -158,6 +175,8 @@ class Loose(FakeArm):
         super().move_to(tcp_from_base, speed_m_s=speed, force_limit_n=force_limit_n)
 
     def servo_to(self, tcp_from_base: Pose, *, duration_s: float, force_limit_n: float) -> Pose:
+        if self.broken == "servos without turning":
+            tcp_from_base = Pose(tcp_from_base.position_m, self.tcp_from_base.rotation)
         if self.broken == "presses on":
             force_limit_n = 100.0
         if self.broken == "servos with a fault":
@@ -209,6 +228,11 @@ def run(suite: Any, test: str, **devices: Any) -> None:
         ("too fast", "test_move_to_arrives_no_faster_than_asked", "keeps to its speed"),
         ("blocks", "test_servo_to_returns_at_once_with_the_target_and_gets_there", "returns at once"),
         ("wrong target", "test_servo_to_returns_at_once_with_the_target_and_gets_there", "the target really set"),
+        ("never turned", "test_it_turns_the_tool_as_asked", "Arm.move_to turns the tool"),
+        ("turns the other way", "test_it_turns_the_tool_as_asked", "Arm.move_to turns the tool"),
+        ("servos without turning", "test_it_turns_the_tool_as_asked", "Arm.servo_to returns the target really set"),
+        ("force in the base's axes", "test_it_presses_no_harder_than_it_may", "Wrench is what the surroundings"),
+        ("force on the surroundings", "test_it_presses_no_harder_than_it_may", "Wrench is what the surroundings"),
         ("goes on", "test_without_a_new_target_it_stays", "without a new target it stays"),
         ("no stop", "test_stop_ends_a_motion_from_another_thread", "Arm.stop stops"),
         ("cannot recover", "test_recover_does_not_go_on_with_the_old_motion", "Arm.recover succeeds"),
@@ -254,6 +278,48 @@ def test_a_broken_arm_is_found(fault: str, test: str, promise: str) -> None:
     arm.connect()
     with pytest.raises(pytest.fail.Exception, match=promise):
         run(Suite(), test, arm=lambda: arm, clock=lambda: arm.clock)
+
+
+class TestFakeArmInRealTime(TestFakeArm):
+    """Here something can be done while a motion is waited for."""
+
+    def make_arm(self) -> Arm:
+        self.made = FakeArm(WallClock(), FREE)
+        return self.made
+
+    def make_clock(self) -> Clock:
+        return WallClock()
+
+
+@pytest.mark.parametrize(
+    ("fault", "promise"),
+    [("deaf", "Arm.stop ends Arm.move_to"), ("waits", "Arm.stop may be called from any thread")],
+)
+def test_an_arm_whose_motion_cannot_be_ended_is_found(fault: str, promise: str) -> None:
+    class Unstoppable(FakeArm):
+        def stop(self) -> None:
+            if fault == "waits":
+                while self.is_moving:
+                    self.clock.sleep_until(self.clock.now_s() + 0.01)
+
+    class Suite(ArmContract):
+        patience_s = 0.3
+
+    arm = Unstoppable(WallClock(), FREE)
+    arm.connect()
+    with pytest.raises(pytest.fail.Exception, match=promise):
+        run(Suite(), "test_stop_ends_a_motion_that_is_waited_for", arm=lambda: arm, clock=lambda: arm.clock)
+
+
+def test_a_fake_arm_tells_how_fast_it_goes() -> None:
+    clock = TickClock()
+    arm = FakeArm(clock, FREE)
+    arm.connect()
+    arm.servo_to(FREE @ Pose.from_xyz_yaw(0.0, 0.0, -0.02, 0.0), duration_s=0.5, force_limit_n=20.0)
+    clock.sleep_until(0.25)
+    assert arm.read().twist == pytest.approx([0.0, 0.0, 0.04, 0.0, 0.0, 0.0])
+    clock.sleep_until(0.5)
+    assert not arm.read().twist.any()
 
 
 def test_an_arm_that_cannot_be_guided_is_not_asked_to_be() -> None:

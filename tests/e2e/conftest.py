@@ -124,15 +124,6 @@ def practised(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home, for this process too, which works in an empty folder."""
-    monkeypatch.setenv("SKILLCORE_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def skill(home: Path, tmp_path: Path) -> Skill:
     """`skill` with that home."""
     return Skill(home, tmp_path)

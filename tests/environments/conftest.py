@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,29 +63,17 @@ def on_paper(paper: Any) -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own, in an empty folder that is worked in."""
-    monkeypatch.setenv("SKILLCORE_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def paper(home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def paper(paper: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The devices on paper, and a real cell made of them in `bench.yaml`."""
-    monkeypatch.syspath_prepend(str(TOYS))
-    found = importlib.import_module("paper_devices")
-    found.LOG.clear()
-    found.MADE.clear()
     for owner, name in (
         (Registry, "discover"),
         (skillcore.environment, "_Scoring"),
         (skillcore.environment.SkillEnv, "_find_bundle"),
     ):
         monkeypatch.setattr(owner, name, getattr(owner, name))
-    on_paper(found)
+    on_paper(paper)
     (home.parent / "bench.yaml").write_text(REAL, encoding="utf-8")
-    return found
+    return paper
 
 
 @pytest.fixture

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium
@@ -71,6 +74,42 @@ def test_two_distributions_that_offer_one_environment_are_told(monkeypatch: pyte
     (refuse,) = registration.environments().values()
     with pytest.raises(PluginError, match="two distributions offer an environment 'skillcore/Press-v0'"):
         refuse(cell="sim")
+
+
+def points_of(**offered: str) -> list[Any]:
+    """Entry points of environments that the distribution acme offers."""
+    return [
+        SimpleNamespace(name=name, value=value, dist=SimpleNamespace(name="acme"), group=registration.GROUP)
+        for name, value in offered.items()
+    ]
+
+
+def test_a_wrong_entry_is_warned_of_and_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = [*points_of(**{"no name at all": "acme:Env"}), *points_of(**{"Right-v0": "acme:Env"})]
+    monkeypatch.setattr(metadata, "entry_points", lambda group: wrong)
+    monkeypatch.setattr(gymnasium.envs.registration, "registry", {})
+    monkeypatch.setattr(gymnasium, "registry", gymnasium.envs.registration.registry)
+    with pytest.warns(UserWarning, match="'skillcore/no name at all' of acme cannot be registered"):
+        registration.register_environments()
+    assert "skillcore/Right-v0" in gymnasium.registry
+
+
+def test_environments_are_allowed_as_plugins_are(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    plugin = SimpleNamespace(name="acme", value="acme", dist=SimpleNamespace(name="acme"))
+    groups = {registration.GROUP: points_of(**{"Press-v0": "acme:Env"}), "skillcore": [plugin]}
+    monkeypatch.setattr(metadata, "entry_points", lambda group: groups[group])
+    assert list(registration.environments()) == ["skillcore/Press-v0"]
+    monkeypatch.setenv("SKILLCORE_PLUGINS", "insertion")
+    assert registration.environments() == {}
+    monkeypatch.setenv("SKILLCORE_PLUGINS", "acme")
+    assert list(registration.environments()) == ["skillcore/Press-v0"]
+
+
+def test_wrong_settings_are_warned_of_and_break_no_import(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    home.mkdir()
+    (home / "settings.yaml").write_text("plugins: {alow: []}\n", encoding="utf-8")
+    with pytest.warns(UserWarning, match="no environment of skillcore is registered.*alow"):
+        registration.register_environments()
 
 
 def test_registering_again_changes_nothing() -> None:
@@ -308,3 +347,69 @@ def test_a_cell_that_a_command_holds_does_not_hinder_environments(make: Any) -> 
         with pytest.raises(CellBusyError), open_cell(loaded):
             pass
         make().reset(seed=1)
+
+
+# --- threads -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def threads() -> Iterator[Any]:
+    """Torch, which works on three threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield torch
+    torch.set_num_threads(before)
+
+
+def test_reading_the_reward_model_takes_one_thread_as_judging_does(
+    home: Path, threads: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that was forked from a process with threads would wait for them forever."""
+    from skillcore.learning import bundles
+    from skillcore.learning.rewarding import SelfReward
+
+    used = []
+
+    def counted(work: Any) -> Any:
+        def count(*arguments: Any, **options: Any) -> Any:
+            used.append(threads.get_num_threads())
+            return work(*arguments, **options)
+
+        return count
+
+    monkeypatch.setattr(bundles, "load_bundle", counted(bundles.load_bundle))
+    monkeypatch.setattr(SelfReward, "judge", counted(SelfReward.judge))
+    env = gymnasium.make("skillcore/Insertion-v0", cell="sim", connector="hdmi")
+    env.reset(seed=1)
+    env.close()
+    assert used == [1, 1]
+    assert threads.get_num_threads() == 3
+
+
+def test_environments_in_two_threads_take_turns(threads: Any) -> None:
+    """Part of the number belongs to the whole process: who ends first would give it back to who still works."""
+    from skillcore.environment import _on_one_thread
+
+    inside, leave = [threading.Event(), threading.Event()], threading.Event()
+    numbers = []
+
+    def work(entered: threading.Event) -> None:
+        torch.set_num_threads(3)
+        with _on_one_thread():
+            entered.set()
+            numbers.append(torch.get_num_threads())
+            assert leave.wait(60.0)
+        numbers.append(torch.get_num_threads())
+
+    torch = threads
+    both = [threading.Thread(target=work, args=(entered,)) for entered in inside]
+    both[0].start()
+    assert inside[0].wait(60.0)
+    both[1].start()
+    assert not inside[1].wait(0.5)
+    leave.set()
+    for one in both:
+        one.join(60.0)
+    assert sorted(numbers) == [1, 1, 3, 3]

@@ -189,3 +189,25 @@ env.step(env.action_space.sample())
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.stderr == ""
     assert done.stdout.splitlines()[0] == "in the fork: []"
+
+
+def test_a_process_of_multiprocessing_stops_its_arm_at_its_end(paper: Any, home: Path, life: str) -> None:
+    """It ends without what `atexit` calls."""
+    before, made = life.split("env = ")
+    program = f"""{before}
+import multiprocessing, multiprocessing.util
+def work():
+    env = {made.replace(chr(10), chr(10) + "    ")}
+    multiprocessing.util.Finalize(None, lambda: print("in it:", *paper_devices.LOG, flush=True), exitpriority=0)
+    sys.modules["kept"] = env
+process = multiprocessing.get_context("fork").Process(target=work)
+process.start()
+process.join()
+sys.exit(process.exitcode)
+"""
+    command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    words = done.stdout.splitlines()[0].removeprefix("in it: ")
+    assert is_closed([word.replace("_", " ") for word in words.replace(" closed", "_closed").split()])
+    assert not list((home / "locks").glob("*.json"))

@@ -14,7 +14,7 @@ import pytest
 
 from skillcore.cell import Cell, fitted, open_cell
 from skillcore.cell_config import LoadedCell, load_cell
-from skillcore.errors import ArmFaultError, CellBusyError, DeviceError, SafetyStopError, StaleFrameError
+from skillcore.errors import ArmFaultError, CellBusyError, DeviceError, InputError, SafetyStopError, StaleFrameError
 from skillcore.plugins import Registry
 from skillcore.types import Pose
 
@@ -279,6 +279,17 @@ def test_an_action_that_is_no_number_moves_nothing(paper: Any, tmp_path: Path, v
             cell.control(np.array([0.0, 0.0, value, 0.0], np.float32))
         assert "servo_to" not in arm.calls
         assert paper.LOG == ["stop"]
+
+
+@pytest.mark.parametrize("action", [0.5, [0.5], [0.5, 0.0, 0.0], [DOWN], np.zeros(0)])
+def test_an_action_of_another_shape_is_refused_and_moves_nothing(paper: Any, tmp_path: Path, action: Any) -> None:
+    with opened(paper, tmp_path) as (cell, arm):
+        before = in_socket(cell, arm)
+        with pytest.raises(InputError, match=r"action: shape \(.*\), and must be \(4,\)"):
+            cell.control(np.asarray(action, np.float32))
+        assert np.array_equal(in_socket(cell, arm), before)
+        assert "servo_to" not in arm.calls
+        assert arm.calls[-1] == "stop"
 
 
 def test_the_workspace_is_kept_and_counted(paper: Any, tmp_path: Path) -> None:

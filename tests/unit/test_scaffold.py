@@ -6,14 +6,16 @@ import ast
 import errno
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from skillcore.cell_config import load_cell
 from skillcore.cli import main
 from skillcore.errors import InputError, NotFilledInError, PluginError, SkillcoreError, UnknownNameError
 from skillcore.parts import not_filled_in
-from skillcore.plugins import KINDS, Registry, singular
+from skillcore.plugins import KINDS, Kind, Registry, singular
 from skillcore.scaffold.kinds import BEGUN, COMMON, kind_named, spelled
 from skillcore.scaffold.names import MOST, names_for
 from skillcore.scaffold.write import _bounds, begin_package
@@ -84,6 +86,10 @@ def test_everything_is_called_after_one_name() -> None:
         ("a" * (MOST + 1), "write " + "a" * MOST),
         ("arm", "acme-arm"),
         ("skillcore-acme", "your own name"),
+        ("test", "acme-test"),
+        ("tester-arm", "acme-tester-arm"),
+        ("pyyaml", "pyyaml-arm"),
+        ("pillow", "pillow-arm"),
         ("json", "json-arm"),
         ("class", "class-arm"),
         ("numpy", "numpy-arm"),
@@ -135,6 +141,33 @@ def test_a_package_is_whole(kind: str, capsys: pytest.CaptureFixture[str], tmp_p
         if path.suffix == ".py":
             ast.parse(path.read_text(encoding="utf-8"))
     assert [line.split()[0] for line in told[told.index("next:") :].splitlines()] == ["next:", "skill", "pytest"]
+
+
+@pytest.mark.parametrize("name", ["on", "off", "yes", "no", "true", "false", "null", "y", "n"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "skills"])
+def test_a_name_that_yaml_takes_for_something_else_stays_a_name(name: str, kind: Kind, tmp_path: Path) -> None:
+    begin_package(names_for(name, kind), kind, tmp_path / "package")
+    told = yaml.safe_load((tmp_path / "package" / BEGUN[kind].use).read_text(encoding="utf-8"))
+    used = [one for one in _values(told) if one == name]
+    assert len(used) >= (2 if kind in ("arms", "cameras", "simulations") else 1)
+    assert not [one for one in _values(told) if one is None or isinstance(one, bool)]
+
+
+def _values(told: Any) -> list[Any]:
+    if isinstance(told, dict):
+        return [value for one in told.values() for value in _values(one)]
+    return [value for one in told for value in _values(one)] if isinstance(told, list) else [told]
+
+
+def test_a_new_skill_is_an_environment_too(tmp_path: Path) -> None:
+    begin_package(names_for("acme-press", "skills"), "skills", tmp_path / "package")
+    project = tomllib.loads((tmp_path / "package" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (target,) = project["entry-points"]["skillcore.environments"].values()
+    module, _, name = target.partition(":")
+    file = tmp_path / "package" / "src" / Path(*module.split(".")).with_suffix(".py")
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    (made,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
+    assert ast.unparse(made.bases[0]) == "SkillEnv"
 
 
 def test_a_long_name_makes_no_long_lines(tmp_path: Path) -> None:

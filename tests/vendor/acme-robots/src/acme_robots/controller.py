@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from skillcore.errors import DeviceError
 from skillcore.interfaces import Arm, Guidable
 from skillcore.types import ArmState, Pose
 
@@ -71,9 +72,10 @@ class Controller:
         self._moved.recover()
 
     def let_go(self, on: bool) -> None:
-        """Lets a hand guide the arm, or ends that."""
-        if isinstance(self._moved, Guidable):
-            if on:
-                self._moved.start_freedrive()
-            else:
-                self._moved.end_freedrive()
+        """Lets a hand guide the arm, or ends that. Raises DeviceError if the arm can't be guided."""
+        if not isinstance(self._moved, Guidable):
+            raise DeviceError("this arm cannot be guided by hand", cure="use one of the series six")
+        if on:
+            self._moved.start_freedrive()
+        else:
+            self._moved.end_freedrive()
