@@ -149,7 +149,8 @@ class Conditions(StrictModel):
 
     def smallest(self) -> Conditions:
         """Just enough to see that everything runs: one variant, one seed, few trials."""
-        changes: dict[str, Any] = {"variants": self.variants[:1], "seeds": self.seeds[:1], "trials": 2, "practice": 2}
+        # The third trial of practice is the first without noise.
+        changes: dict[str, Any] = {"variants": self.variants[:1], "seeds": self.seeds[:1], "trials": 2, "practice": 3}
         if self.reward is not None:
             changes["reward"] = self.reward.smallest()
         if self.ablation is not None:

@@ -46,8 +46,8 @@ from pathlib import Path
 from contextlib import redirect_stderr, redirect_stdout
 from skillcore.cli import main
 
-sys.argv[0] = "skill"
 for number, arguments in enumerate(json.loads(sys.argv[1])):
+    sys.argv = ["skill", *arguments]
     with open(f"{number}.out", "w") as out, open(f"{number}.err", "w") as err:
         with redirect_stdout(out), redirect_stderr(err):
             code = main(arguments)
