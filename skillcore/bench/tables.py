@@ -14,9 +14,9 @@ from skillcore.bench.ablation import jobs_of as jobs_of_arms
 from skillcore.bench.conditions import Ablation, Conditions
 from skillcore.bench.jobs import result_of
 from skillcore.bench.scenarios import jobs_of
+from skillcore.learning.checks import is_check
 from skillcore.learning.evaluate import Rate
 from skillcore.learning.intervals import in_percent, percent
-from skillcore.learning.practice import is_check
 from skillcore.storage import write_durably
 
 if TYPE_CHECKING:

@@ -140,9 +140,9 @@ def again_with(option: str, value: str, typed: Sequence[str]) -> str:
 
 def summary(outcome: Outcome, plan: Plan, reward: dict[str, Any]) -> list[str]:
     """What came of it, in words for a technician."""
+    from skillcore.learning.checks import checks_of
     from skillcore.learning.evaluate import Evaluation
     from skillcore.learning.intervals import percent
-    from skillcore.learning.practice import checks_of
 
     test = outcome.acceptance
     practised, checks = Evaluation(outcome.practised), checks_of(outcome.practised)

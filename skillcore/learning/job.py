@@ -14,8 +14,9 @@ from skillcore.cell_config import LoadedCell
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import BundleError
 from skillcore.learning.bundles import Bundle, Card, new_card, next_folder, package_versions, save_bundle
+from skillcore.learning.checks import checks_of
 from skillcore.learning.evaluate import Evaluation, Rate, TrialResult, evaluate
-from skillcore.learning.practice import SOURCE, Practice, TrialReport, checks_of
+from skillcore.learning.practice import SOURCE, Practice, TrialReport
 from skillcore.learning.recipe import Brain
 from skillcore.learning.rewarding import PRACTICE_RULE, RULE, SelfReward
 from skillcore.learning.rollout import PolicyActor

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,8 +28,9 @@ from numpy.typing import NDArray
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import BundleError
 from skillcore.learning.adaptation import WayAdapter
+from skillcore.learning.checks import is_check
 from skillcore.learning.consistency import believed, path_of
-from skillcore.learning.evaluate import Evaluation, TrialResult
+from skillcore.learning.evaluate import TrialResult
 from skillcore.learning.recipe import Brain
 from skillcore.learning.replay import Transitions
 from skillcore.learning.rewarding import batch_of_one
@@ -49,24 +50,11 @@ FOUND = 8
 """Successes, after which the policy is left to itself."""
 REFRESHED = 8
 """Earlier trials looked at anew after each; all of them every time would take longer the longer practice lasts."""
-CHECK_EVERY = 4
-"""Of so many trials one is acted without noise."""
 _CURE = "begin anew, without --resume"
 
 Locate = Callable[[Observation], Array]
 Explorer = Callable[[Locate], Callable[[np.random.Generator], Actor] | None]
 """`Skill.explorer` for one cell and variant: told how to locate the goal, makes what makes a search for a trial."""
-
-
-def is_check(trial: int) -> bool:
-    """Whether the trial of this number is acted without noise: it shows how good the policy is by now, which trials
-    that explore do not, and is learned from like any other."""
-    return trial % CHECK_EVERY == CHECK_EVERY // 2
-
-
-def checks_of(results: Sequence[TrialResult]) -> Evaluation:
-    """The trials of practice that were acted without noise."""
-    return Evaluation(tuple(result for result in results if is_check(result.number)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from skillcore.learning.checks import checks_of
 from skillcore.learning.comparison import Mean, MeanDifference, RateDifference
 from skillcore.learning.evaluate import Evaluation, Rate
 from skillcore.learning.past_runs import PastRun
@@ -129,8 +130,6 @@ class _Side:
         if found is None:
             return self.run.rate(*path, figure=figure) or NO_RATE
         if path[1:]:
-            from skillcore.learning.practice import checks_of  # brings torch along
-
             found = checks_of(found.trials)
         rate: Rate = getattr(found, figure)
         return rate

@@ -14,9 +14,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from skillcore.learning.checks import checks_of
 from skillcore.learning.evaluate import Evaluation, TrialResult
 from skillcore.learning.intervals import percent
-from skillcore.learning.practice import checks_of
 
 RECENT = 20
 RECENT_CHECKS = 10

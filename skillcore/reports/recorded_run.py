@@ -13,8 +13,8 @@ from typing import Any
 
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import InputError
+from skillcore.learning.checks import is_check
 from skillcore.learning.past_runs import PastRun
-from skillcore.learning.practice import is_check
 from skillcore.learning.runs import ABOUT, RESULTS, read_results, read_run
 from skillcore.learning.saved_trials import EPISODES, Trial, read_trials
 

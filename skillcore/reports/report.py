@@ -11,9 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from skillcore.learning.checks import checks_of, is_check
 from skillcore.learning.evaluate import Evaluation, Rate, TrialResult
 from skillcore.learning.intervals import percent
-from skillcore.learning.practice import checks_of, is_check
 from skillcore.reports import charts
 from skillcore.reports.filmstrips import data_uri, strips
 from skillcore.reports.pages import duration, write_page

@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Self
 
 from skillcore.errors import StorageError
+from skillcore.learning.checks import checks_of, is_check
 from skillcore.learning.evaluate import Evaluation, TrialResult
-from skillcore.learning.practice import checks_of, is_check
 from skillcore.reports.event_file import NAME, EventFile
 
 FOLDER = "events"

@@ -20,9 +20,9 @@ from skillcore.cli import main
 from skillcore.episodes import EpisodeStore
 from skillcore.home import cell_lock
 from skillcore.learning.bundles import load_bundle
+from skillcore.learning.checks import is_check
 from skillcore.learning.evaluate import TrialResult
 from skillcore.learning.job import ENOUGH_CHECKS, enough
-from skillcore.learning.practice import is_check
 from skillcore.learning.rewarding import batch_of_one
 from skillcore.plugins import Registry
 from skillcore.storage import sha256_of

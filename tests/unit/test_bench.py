@@ -35,8 +35,8 @@ from skillcore.bench.tables import (
 )
 from skillcore.errors import ConfigError, InputError
 from skillcore.learning import runs
+from skillcore.learning.checks import is_check
 from skillcore.learning.evaluate import Rate
-from skillcore.learning.practice import is_check
 from skillcore.plugins import Registry
 from skillcore.skill import VariantEntry
 

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from skillcore.cli import output
+from skillcore.learning.checks import is_check
 from skillcore.learning.evaluate import TrialResult
-from skillcore.learning.practice import is_check
 from skillcore.reports import console as reports
 from skillcore.reports.console import LiveConsole
 
