@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -276,7 +275,7 @@ class _Held:
 class _Scoring(Judge):
     """The reward model of a bundle as the judge. Its weights are read when the cell is opened.
 
-    It works on one thread, see `_on_one_thread`.
+    It works on one thread, see `on_one_thread`.
     """
 
     def __init__(self, folder: Path, registry: Registry, device: str, loaded: LoadedCell, skill: Skill) -> None:
@@ -292,8 +291,9 @@ class _Scoring(Judge):
         """Reads the weights. Raises BundleError if they are damaged."""
         from skillcore.learning.bundles import load_bundle
         from skillcore.learning.rewarding import SelfReward
+        from skillcore.learning.threads import on_one_thread
 
-        with _on_one_thread():
+        with on_one_thread():
             bundle: Bundle = load_bundle(self._folder, self._registry, device=self._device)
         self._judge = SelfReward(bundle.brain.reward_model)
 
@@ -302,33 +302,11 @@ class _Scoring(Judge):
         self._judge.start()
 
     def judge(self, observation: Observation) -> tuple[float, bool]:
+        from skillcore.learning.threads import on_one_thread
+
         assert self._judge is not None
-        with _on_one_thread():
+        with on_one_thread():
             return self._judge.judge(observation)
-
-
-_threads_lock = threading.Lock()
-
-
-@contextmanager
-def _on_one_thread() -> Iterator[None]:
-    """Keeps torch to one thread: one observation is too little work for more, and environments run side by side. A
-    process that was forked while torch had threads would even wait for them forever.
-
-    Some of torch's libraries have one number for the whole process, so that environments in two threads take turns.
-    """
-    import torch
-
-    if torch.get_num_threads() == 1:
-        yield
-        return
-    with _threads_lock:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
 
 
 @contextmanager

@@ -36,6 +36,7 @@ from skillcore.learning.replay import Transitions
 from skillcore.learning.rewarding import batch_of_one
 from skillcore.learning.rollout import PolicyActor, run_episode
 from skillcore.learning.seeds import rng_for, seed_for
+from skillcore.learning.threads import on_one_thread
 from skillcore.learning.weights import load_tensors, save_tensors
 from skillcore.skill import Actor, MakeReflex, no_reflex
 from skillcore.storage import make_folder_durably, write_durably
@@ -185,10 +186,11 @@ class Practice:
         return None if saved is None else self._store.read(saved)
 
     def _seen_again(self, episode: Episode) -> NDArray[np.float32]:
-        # One frame at a time, as when it was acted on: batches of other sizes round differently.
+        # One frame at a time and on one thread, as when it was acted on: anything else may round differently.
         frames = range(episode.steps + 1)
         perception = self._brain.perception
-        return np.stack([perception.features(batch_of_one(episode.observation(frame)))[0] for frame in frames])
+        with on_one_thread():
+            return np.stack([perception.features(batch_of_one(episode.observation(frame)))[0] for frame in frames])
 
     def save(self, trial: int) -> None:
         """Writes down the state after a trial."""

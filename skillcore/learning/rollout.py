@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from skillcore.learning.recipe import Brain
 from skillcore.learning.rewarding import batch_of_one
+from skillcore.learning.threads import on_one_thread
 from skillcore.skill import Actor, Demonstrator, Reflex
 from skillcore.task import Task
 from skillcore.types import Episode, EpisodeInfo, Observation
@@ -75,14 +76,15 @@ def run_episode(
     actions: list[NDArray[np.float32]] = []
     rewards: list[float] = []
     terminated = truncated = False
-    while not (terminated or truncated):
-        action = actor(observation, told, last=False)
-        observation, reward, terminated, truncated, told = task.step(action)
-        observations.append(observation)
-        tolds.append(told)
-        actions.append(np.asarray(action, np.float32))
-        rewards.append(reward)
-    actor(observation, told, last=True)
+    with on_one_thread():
+        while not (terminated or truncated):
+            action = actor(observation, told, last=False)
+            observation, reward, terminated, truncated, told = task.step(action)
+            observations.append(observation)
+            tolds.append(told)
+            actions.append(np.asarray(action, np.float32))
+            rewards.append(reward)
+        actor(observation, told, last=True)
     cell = task.cell
     info.outcome = "success" if terminated else "aborted" if told["aborted"] else "timeout"
     info.control_hz = cell.config.control.rate_hz
