@@ -390,14 +390,14 @@ def test_reading_the_reward_model_takes_one_thread_as_judging_does(
 
 def test_environments_in_two_threads_take_turns(threads: Any) -> None:
     """Part of the number belongs to the whole process: who ends first would give it back to who still works."""
-    from skillcore.environment import _on_one_thread
+    from skillcore.learning.threads import on_one_thread
 
     inside, leave = [threading.Event(), threading.Event()], threading.Event()
     numbers = []
 
     def work(entered: threading.Event) -> None:
         torch.set_num_threads(3)
-        with _on_one_thread():
+        with on_one_thread():
             entered.set()
             numbers.append(torch.get_num_threads())
             assert leave.wait(60.0)
