@@ -301,8 +301,7 @@ def _lines(values: Mapping[str, Any], depth: int = 1, limits: Sequence[float] = 
 
 def _gate(run: PastRun) -> tuple[float, ...]:
     """The share that is asked for, which no share is rounded to; nothing where there is none."""
-    gate = (run.results or {}).get("gate")
-    return (float(gate),) if isinstance(gate, int | float) else ()
+    return () if run.gate is None else (run.gate,)
 
 
 def _plain(name: str, value: Any) -> str:

@@ -66,11 +66,17 @@ def _prepared(
 def _warn_of(bundle: Bundle, root: Path) -> None:
     """Says that a bundle did not pass its test, and which one of the same variant did."""
     from skillcore.cli.output import print_note
+    from skillcore.errors import BundleError
     from skillcore.learning.bundles import read_card, was_accepted, whole_bundles
 
     print_note(f"this bundle was NOT ACCEPTED at the end of its practice on {bundle.card.variant}")
     for other in reversed(whole_bundles(root, bundle.card.skill, bundle.card.variant)):
-        if was_accepted(read_card(other)):
+        try:
+            accepted = was_accepted(read_card(other))
+        except BundleError as error:
+            print_note(f"passed over: {error.what}")
+            continue
+        if accepted:
             print_note(f"an accepted one: --bundle {other}")
             return
 

@@ -64,6 +64,12 @@ class PastRun:
         return Path(self.setting("cell")).stem
 
     @property
+    def gate(self) -> float | None:
+        """The share that was asked for; None where there was none or it has not come so far."""
+        gate = (self.results or {}).get("gate")
+        return float(gate) if isinstance(gate, int | float) else None
+
+    @property
     def accepted(self) -> bool | None:
         """Whether it passed its gate; None where there was none or it has not come so far."""
         if self.results is None:
@@ -71,8 +77,8 @@ class PastRun:
         told = self.results.get("accepted")
         if isinstance(told, bool):
             return told
-        gate, rate = self.results.get("gate"), self.rate("acceptance")
-        return rate.value >= gate if isinstance(gate, int | float) and rate is not None and rate.trials else None
+        rate = self.rate("acceptance")
+        return None if self.gate is None or rate is None or not rate.trials else rate.value >= self.gate
 
     def age_s(self, now: datetime) -> float | None:
         """Since it began; None where that is not known."""

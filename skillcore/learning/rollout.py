@@ -69,7 +69,6 @@ def run_episode(
     info.started_at = datetime.now(UTC).isoformat(timespec="seconds")
     observation, told = task.reset(seed=info.seed)
     ready()
-    task.cell.restart_clock()
     x, y, z, turn_x, turn_y, turn_z = task.cell.start_from_base.as_vector().tolist()
     info.start_from_base = (x, y, z, turn_x, turn_y, turn_z)
     observations, tolds = [observation], [told]
@@ -77,6 +76,7 @@ def run_episode(
     rewards: list[float] = []
     terminated = truncated = False
     with on_one_thread():
+        task.cell.restart_clock()
         while not (terminated or truncated):
             action = actor(observation, told, last=False)
             observation, reward, terminated, truncated, told = task.step(action)

@@ -361,11 +361,14 @@ def test_who_runs_a_bundle_that_was_not_accepted_is_told(
     own: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shelf = home / "bundles" / "insertion" / "hdmi_a"
-    for name, share in (("0001", 0.95), ("0002", 0.4)):
+    for name, share in (("0001", 0.95), ("0003", 0.4)):
         card = json.loads((own / "card.json").read_bytes())
         card |= {"variant": "hdmi_a", "figures": {"gate": 0.9, "acceptance": {"success": {"value": share}}}}
         place = Path(shutil.copytree(own, shelf / name))
         (place / "card.json").write_text(json.dumps(card))
+    # One beside them that is damaged is no reason not to work with the newest.
+    (shelf / "0002").mkdir()
+    (shelf / "0002" / "card.json").write_text("{")
     assert main(["run", "insertion", "--connector", "hdmi"]) in (0, 1)
     err = capsys.readouterr().err.replace("\n", "")
     assert "NOT ACCEPTED" in err

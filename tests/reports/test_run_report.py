@@ -322,14 +322,6 @@ def test_a_run_without_trials_is_told(make_run: MakeRun) -> None:
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SKILLCORE_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "home"
-
-
 def test_the_command_makes_it_anew_and_says_where(
     whole_run: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
