@@ -74,8 +74,9 @@ class Task(gymnasium.Env[Observation, NDArray[np.float32]]):
     Observations and actions are those of `skillcore.types`: a dict of images, pose and wrench, and four numbers in
     [-1, 1]. The reward is 1 in the step that reaches the goal and 0 otherwise, and reaching the goal terminates.
 
-    Who says so? The `judge`, if there is one: during practice, that is the reward model. Without a judge it is the
-    simulation's truth, and a cell that has none raises DeviceError. `info` holds:
+    Who says so? The `judge`, if there is one: during practice, that is the reward model. It is believed only where
+    success `can_be`. Without a judge it is the simulation's truth, and a cell that has none raises DeviceError. `info`
+    holds:
 
     - `executed` (4,): what was really commanded; `score`: the judge's probability of success (NaN without one);
     - `is_success`: the truth where it is known, for reports; `truth`: the whole `Truth`, or None;
@@ -115,6 +116,11 @@ class Task(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     def change_look(self, seed: int) -> None:
         """Draws how cell and parts look anew, where they are simulated."""
+
+    def can_be_success(self) -> bool:
+        """Whether the goal may have been reached, by where the cell takes it to lie, and never by the truth. Where it
+        may not, the judge is not believed."""
+        return True
 
     # --- gymnasium.Env ---
 
@@ -194,7 +200,8 @@ class Task(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     def _judged(self, observation: Observation) -> tuple[float, bool]:
         if self.judge is not None:
-            return self.judge.judge(observation)
+            score, success = self.judge.judge(observation)
+            return score, success and self.can_be_success()
         truth = self.truth()
         if truth is None:
             raise DeviceError(

@@ -78,7 +78,7 @@ def export_command(
     typer.echo(f"  policy         {card.check.policy:.1e}")
     typer.echo(f"  reward model   {card.check.reward_model:.1e}")
     say_where(export=place)
-    typer.echo("next:   read `description` in its card.json; the reflex and the guard are not in it")
+    typer.echo("next:   read `description` in its card.json; reflex, guard and depth check are not in it")
 
 
 def _samples(

@@ -29,6 +29,7 @@ from skillcore.cli.options import (
 from skillcore.cli.recordings import Rerun, Video
 
 if TYPE_CHECKING:
+    from skillcore.learning.evaluate import Evaluation
     from skillcore.learning.job import Outcome, Plan
 
 
@@ -117,6 +118,11 @@ def learn_command(
         typer.echo(f"next:   skill run {skill.name} {named} --cell {cell}")
         return
     if outcome.practised and not any(result.claimed for result in outcome.practised):
+        if any(result.refused for result in outcome.practised):
+            typer.echo("next:   what looked like success lies elsewhere than the cell file has it; if it was one,")
+            typer.echo("        show by hand where:")
+            typer.echo(f"        skill teach {skill.name} {named} --cell {cell}")
+            raise typer.Exit(1)
         typer.echo("next:   the reward model took no trial for a success, so practice taught nothing;")
         typer.echo("        another bundle may see more:")
         typer.echo(f"        {again_with('--bundle', 'FOLDER', sys.argv[1:])}")
@@ -169,4 +175,12 @@ def summary(outcome: Outcome, plan: Plan, reward: dict[str, Any]) -> list[str]:
         f"  success it did not see     {test.false_negatives.told('no trial is known to have succeeded')}",
         f"  failure it took for one    {test.false_positives.told('no trial is known to have failed')}",
     ]
+    every = Evaluation((*outcome.zero_shot.trials, *practised.trials, *test.trials))
+    if every.refused:
+        lines.append(f"  not believed               {told_refused(every)}")
     return lines
+
+
+def told_refused(evaluation: Evaluation) -> str:
+    """How often the reward model was not believed, and why."""
+    return f"{evaluation.refused} of {len(evaluation.trials)} trials looked like success where there can be none"

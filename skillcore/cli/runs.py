@@ -35,6 +35,7 @@ NAMES = {
     "false_positives": "failure taken for success",
     "false_negatives": "success not seen",
     "wrong_claims": "wrong claims, of all",
+    "refused": "claims not believed",
     "mean_steps_of_successes": "mean steps of successes",
     "peak_force_n": "greatest force",
     "aborted": "ended by a fault",

@@ -96,6 +96,7 @@ def eval_command(
 ) -> None:
     """Test a bundle on a connector, policy and reward model judged separately. Learns nothing."""
     from skillcore.cell import open_cell
+    from skillcore.cli.learn import told_refused
     from skillcore.cli.output import console
     from skillcore.cli.recordings import check_recorders, record
     from skillcore.cli.report import report_of
@@ -136,6 +137,8 @@ def eval_command(
     typer.echo(f"success                  {result.success.told('none tried', gate)}")
     typer.echo(f"success not seen         {result.false_negatives.told('no trial is known to have succeeded')}")
     typer.echo(f"failure taken for one    {result.false_positives.told('no trial is known to have failed')}")
+    if result.refused:
+        typer.echo(f"not believed             {told_refused(result)}")
     say_where(run, report=report_of(run), **record(run, events, video=video, rerun=rerun))
     if not accepted:
         raise typer.Exit(1)
@@ -177,6 +180,8 @@ def run_command(
     def told(result: TrialResult) -> None:
         events.trial(result, {})
         missed = result.aborted or f"not {skill.success_word} within the steps allowed"
+        if result.refused:
+            missed = f"not {skill.success_word}: it looks so, but lies elsewhere than the cell has it"
         word = skill.success_word if result.claimed else missed
         typer.echo(f"{result.number + 1:4d}: {word} ({result.steps} steps, {result.peak_force_n:.0f} N)")
 

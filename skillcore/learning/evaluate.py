@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from skillcore.learning.intervals import percent, wilson
+from skillcore.learning.rewarding import looked_like_success
 
 if TYPE_CHECKING:
     from skillcore.episodes import EpisodeStore
@@ -61,7 +62,8 @@ class TrialResult:
     """How one episode went.
 
     claimed: whether the reward model ended it as a success. truth: whether it really was one at its end, by a person's
-    correction or else the simulation; None where nothing but the reward model knows.
+    correction or else the simulation; None where nothing but the reward model knows. refused: whether it looked like
+    success to the reward model only where the task says that there can be none (`Task.can_be_success`).
     """
 
     number: int
@@ -72,6 +74,7 @@ class TrialResult:
     clamps: int
     overruns: int
     aborted: str
+    refused: bool = False
 
     @classmethod
     def of(cls, episode: Episode, number: int) -> TrialResult:
@@ -85,6 +88,7 @@ class TrialResult:
             clamps=sum(info.clamps.values()),
             overruns=info.overruns,
             aborted=info.note,
+            refused=info.outcome == "timeout" and looked_like_success(info, episode.score),
         )
 
     @property
@@ -130,6 +134,11 @@ class Evaluation:
         return Rate(sum(not trial.claimed for trial in succeeded), len(succeeded))
 
     @property
+    def refused(self) -> int:
+        """Trials that looked like success only where there can be none."""
+        return sum(trial.refused for trial in self.trials)
+
+    @property
     def mean_steps(self) -> float:
         """Of successful trials; NaN without any."""
         steps = [trial.steps for trial in self.trials if trial.success]
@@ -143,6 +152,7 @@ class Evaluation:
             "false_positives": self.false_positives.as_json(),
             "false_negatives": self.false_negatives.as_json(),
             "wrong_claims": self.wrong_claims.as_json(),
+            "refused": self.refused,
             "mean_steps_of_successes": None if math.isnan(mean_steps) else mean_steps,
             "peak_force_n": max((trial.peak_force_n for trial in self.trials), default=0.0),
             "aborted": sum(bool(trial.aborted) for trial in self.trials),

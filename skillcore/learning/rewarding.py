@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from skillcore.interfaces import RewardModel
-from skillcore.types import PAST, Observation, Past
+from skillcore.types import PAST, EpisodeInfo, Observation, Past
+
+if TYPE_CHECKING:
+    from skillcore.interfaces import RewardModel
 
 _THRESHOLD = re.compile(r"^threshold ([\d.]+)\b")
+_RULE = re.compile(r"\b(\d+) of (\d+) frames$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,11 @@ class Rule:
 
     def __str__(self) -> str:
         return f"{self.agreement} of {self.window} frames"
+
+    def holds(self, high: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(frames,) where an episode whose frames look like success in `high` (frames,) counts as succeeded."""
+        sums = np.cumsum(np.concatenate([np.zeros(self.window, np.int64), high]))
+        return np.asarray(high & (sums[self.window :] - sums[: -self.window] >= self.agreement))
 
 
 RULE = Rule(3, 4)
@@ -72,6 +82,15 @@ def past_of(before: list[Observation]) -> Past:
         pose=np.stack([one["pose"] for one in filled])[np.newaxis],
         wrench=np.stack([one["wrench"] for one in filled])[np.newaxis],
     )
+
+
+def looked_like_success(info: EpisodeInfo, score: NDArray[np.float32]) -> bool:
+    """Whether the reward model took an episode for a success, by the scores (steps + 1,) it gave and the rule that
+    `EpisodeInfo.reward_model` names; not so where it names none."""
+    threshold, rule = threshold_of(info.reward_model), _RULE.search(info.reward_model)
+    if threshold is None or rule is None:
+        return False
+    return bool(Rule(int(rule.group(1)), int(rule.group(2))).holds(score > threshold).any())
 
 
 def threshold_of(reward_model: str) -> float | None:

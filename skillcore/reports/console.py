@@ -214,12 +214,13 @@ class LiveConsole:
 
 def judgement(evaluation: Evaluation, *, marked: bool = False) -> str:
     """What the reward model got wrong, where the truth is known: failures that it took for successes, and successes
-    that it missed. marked: with the letters of `_marks`."""
+    that it missed; and how often it was not believed. marked: with the letters of `_marks`."""
     mistakes = _mistakes(evaluation)
+    refused = f", {evaluation.refused} refused" if evaluation.refused else ""
     if mistakes is None:
-        return f"{evaluation.claimed.hits} taken for success"
+        return f"{evaluation.claimed.hits} taken for success{refused}"
     wrong, missed = (" (!)", " (?)") if marked else ("", "")
-    return f"{mistakes[0]} wrong{wrong}, {mistakes[1]} missed{missed}"
+    return f"{mistakes[0]} wrong{wrong}, {mistakes[1]} missed{missed}{refused}"
 
 
 def _mistakes(evaluation: Evaluation) -> tuple[int, int] | None:

@@ -23,6 +23,9 @@ DRAW_SPEED_M_S = 0.06
 WIGGLE_RAD = math.radians(8.0)
 CLEARANCE_M = 0.006
 """How far the tip is drawn out of the mouth before it is moved sideways."""
+SHORT_M = 0.0025
+"""Who is farther short of the seat is not seated: the fingers may hold a plug 1 mm farther down than the one that was
+taught, which may have been held 1 mm too high; the rest is for the arm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,10 @@ class InsertionTask(Task):
     def change_look(self, seed: int) -> None:
         if self.cell.simulation is not None:
             self.cell.simulation.install(self.mating, seed=seed)
+
+    def can_be_success(self) -> bool:
+        """As deep as the seat lies, or nearly so: a rim that the plug rests on feels like a seat, and lies higher."""
+        return float(self._tcp_from_socket().position_m[2]) > self.mating.depth_m - SHORT_M
 
     def _draw_out(self) -> None:
         """Screws back what was screwed in, then draws the plug straight back until its tip is free."""

@@ -357,6 +357,25 @@ def test_a_run_goes_on_with_what_it_began_with_alone(
     assert "Traceback" not in err
 
 
+def test_who_is_told_of_success_in_the_air_does_not_believe_it_and_says_so(
+    own: Path, tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    credulous = Path(shutil.copytree(own, tmp_path / "credulous"))
+    card = json.loads((credulous / "card.json").read_bytes())
+    card["reward"]["threshold"] = 0.0
+    (credulous / "card.json").write_text(json.dumps(card))
+    with_it = ("insertion", "--connector", "hdmi", "--bundle", str(credulous))
+    trials = ("--zero-shot", "1", "--trials", "2", "--acceptance", "1")
+    assert main(["learn", *with_it, *trials]) == 1
+    out = capsys.readouterr().out
+    assert "4 of 4 trials looked like success where there can be none" in out
+    assert "skill teach insertion --connector hdmi --cell sim" in out
+    assert main(["run", *with_it]) == 1
+    assert "not inserted: it looks so, but lies elsewhere than the cell has it" in capsys.readouterr().out
+    assert main(["eval", *with_it, "--trials", "1"]) == 1
+    assert "1 of 1 trials looked like success where there can be none" in capsys.readouterr().out
+
+
 def test_who_runs_a_bundle_that_was_not_accepted_is_told(
     own: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

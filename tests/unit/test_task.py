@@ -270,6 +270,21 @@ def test_a_judge_is_not_overruled_by_the_truth(cell: Cell) -> None:
     assert all(step[3]["is_success"] for step in steps)
 
 
+def test_a_judge_is_not_believed_where_there_can_be_no_success(cell: Cell) -> None:
+    asked = iter([False, False, True])
+
+    class Deep(PaperTask):
+        def can_be_success(self) -> bool:
+            return next(asked)
+
+    steps = run(Deep(cell, [False], judge=FakeJudge(0.0, 0.9)))
+    rewards, terminated, _, infos = zip(*steps, strict=True)
+    # Two steps are refused; what the judge thought of them is kept.
+    assert rewards == (0.0, 0.0, 1.0)
+    assert terminated == (False, False, True)
+    assert [info["score"] for info in infos] == [0.9, 0.9, 0.9]
+
+
 def test_without_a_judge_there_is_no_score(cell: Cell) -> None:
     task = PaperTask(cell, [False])
     _, info = task.reset(seed=1)

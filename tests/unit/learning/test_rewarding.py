@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from skillcore.episodes import ReplayCache
 from skillcore.interfaces import RewardModel
-from skillcore.learning.rewarding import PRACTICE_RULE, Rule, SelfReward, batch_of_one
-from skillcore.types import PAST, Observation, Past
+from skillcore.learning.rewarding import PRACTICE_RULE, Rule, SelfReward, batch_of_one, looked_like_success
+from skillcore.types import PAST, EpisodeInfo, Observation, Past
 
 OBSERVATION = Observation(
     images=np.zeros((2, 8, 8, 3), np.uint8), pose=np.zeros(6, np.float32), wrench=np.ones(6, np.float32)
@@ -73,6 +75,27 @@ def test_practice_asks_for_two_of_three() -> None:
 def test_more_agreement_can_be_asked_for() -> None:
     assert judged([0.9, 0.9, 0.9, 0.9], rule=Rule(4, 4)) == [False, False, False, True]
     assert judged([0.9], rule=Rule(1, 1)) == [True]
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(1, 4), st.integers(0, 3))
+def test_a_rule_holds_of_saved_scores_where_the_judge_said_so(high: list[bool], agreement: int, more: int) -> None:
+    rule = Rule(agreement, agreement + more)
+    said = judged([0.9 if one else 0.1 for one in high], rule=rule)
+    assert rule.holds(np.array(high)).tolist() == said
+
+
+def test_whether_a_saved_episode_looked_like_success_goes_by_the_rule_it_was_judged_by() -> None:
+    scores = np.array([0.1, 0.7, 0.1, 0.7, 0.1], np.float32)
+
+    def told(reward_model: str) -> bool:
+        info = EpisodeInfo("insertion", "plug", "sim", 0, "practice", "timeout", reward_model=reward_model)
+        return looked_like_success(info, scores)
+
+    assert told("threshold 0.6000, 2 of 3 frames")
+    assert not told("threshold 0.6000, 3 of 4 frames")
+    assert not told("threshold 0.8000, 2 of 3 frames")
+    assert not told("")
+    assert not told("somebody else's words")
 
 
 def test_an_episode_begins_without_what_was_seen_in_the_last_one() -> None:
