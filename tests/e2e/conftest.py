@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 
 from skillcore.learning import consistency
+from skillcore_insertion import task
 
 RECIPE = """\
 representation: {name: daib, options: {channels: [8, 8], code_dim: 8}}
@@ -30,7 +31,10 @@ reward_model:
 training: {steps: 10, batch: 16}
 """
 
-CREDULOUS = "from skillcore.learning import consistency; consistency.LEAST = 1"
+CREDULOUS = (
+    "from skillcore.learning import consistency; from skillcore_insertion import task; "
+    "consistency.LEAST = 1; task.SHORT_M = 1.0"
+)
 
 Done = subprocess.CompletedProcess[str]
 Start = Callable[..., subprocess.Popen[str]]
@@ -156,8 +160,10 @@ def own(tiny: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def credulous(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Practice, here and in processes, believes the latest claim at once: with a bundle of no merit no three agree."""
+    """Practice, here and in processes, believes the latest claim at once, wherever it lies: with a bundle of no merit
+    no three agree, and none is deep in the socket."""
     monkeypatch.setattr(consistency, "LEAST", 1)
+    monkeypatch.setattr(task, "SHORT_M", 1.0)
     monkeypatch.setenv("TEST_CREDULOUS", "1")
 
 

@@ -18,6 +18,7 @@ import safetensors.numpy
 
 from skillcore.cli import main
 from skillcore.episodes import EpisodeStore
+from skillcore.episodes.repair import verify
 from skillcore.home import cell_lock
 from skillcore.learning.bundles import load_bundle
 from skillcore.learning.checks import is_check
@@ -294,7 +295,8 @@ def test_what_was_killed_goes_on_to_the_same_end(doubtful: Path, start: Start, h
         run = only_run(home, "learn")
         now = saved(run)
         assert before.items() <= now.items(), f"lost by a kill {delay_s:.3f} s after episode {episodes}"
-        assert main(["data", "verify", str(run / "episodes")]) == 0
+        # An episode that it was just about to report is no loss: `skill data repair` takes it up.
+        assert {finding.kind for finding in verify(run / "episodes")} <= {"orphan", "temporary"}
         before = now
     assert 7 <= len(before) <= 10
     last = start(*arguments, "--resume", home=home)
@@ -360,11 +362,11 @@ def test_a_run_goes_on_with_what_it_began_with_alone(
 def test_who_is_told_of_success_in_the_air_does_not_believe_it_and_says_so(
     own: Path, tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    credulous = Path(shutil.copytree(own, tmp_path / "credulous"))
-    card = json.loads((credulous / "card.json").read_bytes())
+    easy = Path(shutil.copytree(own, tmp_path / "easy"))
+    card = json.loads((easy / "card.json").read_bytes())
     card["reward"]["threshold"] = 0.0
-    (credulous / "card.json").write_text(json.dumps(card))
-    with_it = ("insertion", "--connector", "hdmi", "--bundle", str(credulous))
+    (easy / "card.json").write_text(json.dumps(card))
+    with_it = ("insertion", "--connector", "hdmi", "--bundle", str(easy))
     trials = ("--zero-shot", "1", "--trials", "2", "--acceptance", "1")
     assert main(["learn", *with_it, *trials]) == 1
     out = capsys.readouterr().out
