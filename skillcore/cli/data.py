@@ -20,6 +20,7 @@ from skillcore.cli.data_output import FOOTNOTE, Folder, episodes_table, progress
 from skillcore.cli.data_views import show_command, stats_command
 from skillcore.cli.exchange import export_episodes, import_episodes
 from skillcore.cli.output import printable
+from skillcore.errors import UnknownNameError
 from skillcore.storage import in_bytes
 
 data_app = typer.Typer(
@@ -51,6 +52,10 @@ def list_episodes(
         filters["source"] = source
     with EpisodeStore(folder, create=False) as store:
         rows = store.rows(**filters)
+        known = {row.variant for row in store.rows()} if variant else set()
+    for name in variant or ():
+        if known and name not in known:
+            raise UnknownNameError("connector", name, known, where=str(folder))
     total = {
         "folder": str(folder),
         "episodes": len(rows),

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from skillcore.cli.data import data_app
 from skillcore.episodes import EpisodeStore
-from skillcore.errors import EpisodeError, InputError
+from skillcore.errors import EpisodeError, InputError, UnknownNameError
 from skillcore.types import Episode
 
 Make = Callable[..., Episode]
@@ -324,3 +324,10 @@ def test_stores_are_split_and_joined(folder: Path, tmp_path: Path) -> None:
     assert "1 episodes in " in result.output
     for wrong in ((), ("--share", "0.5", "--by-connector"), ("--share", "1.5")):
         assert isinstance(_run("split", str(folder), *wrong, "--out", str(tmp_path / "no")).exception, InputError)
+
+
+def test_a_connector_that_the_store_has_none_of_is_told_with_the_nearest(folder: Path) -> None:
+    result = _run("list", str(folder), "--connector", "hdmy")
+    assert isinstance(result.exception, UnknownNameError)
+    assert "there is no connector named 'hdmy'" in result.exception.what
+    assert "hdmi" in result.exception.cure
