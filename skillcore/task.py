@@ -74,8 +74,8 @@ class Task(gymnasium.Env[Observation, NDArray[np.float32]]):
     Observations and actions are those of `skillcore.types`: a dict of images, pose and wrench, and four numbers in
     [-1, 1]. The reward is 1 in the step that reaches the goal and 0 otherwise, and reaching the goal terminates.
 
-    Who says so? The `judge`, if there is one: during practice, that is the reward model. It is believed only where
-    success `can_be`. Without a judge it is the simulation's truth, and a cell that has none raises DeviceError. `info`
+    Who says so? The `judge`, if there is one: during practice, that is the reward model. It is believed only where it
+    `can_be_success`. Without a judge it is the simulation's truth, and a cell that has none raises DeviceError. `info`
     holds:
 
     - `executed` (4,): what was really commanded; `score`: the judge's probability of success (NaN without one);

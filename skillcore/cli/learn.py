@@ -29,7 +29,6 @@ from skillcore.cli.options import (
 from skillcore.cli.recordings import Rerun, Video
 
 if TYPE_CHECKING:
-    from skillcore.learning.evaluate import Evaluation
     from skillcore.learning.job import Outcome, Plan
 
 
@@ -149,6 +148,7 @@ def summary(outcome: Outcome, plan: Plan, reward: dict[str, Any]) -> list[str]:
     from skillcore.learning.checks import checks_of
     from skillcore.learning.evaluate import Evaluation
     from skillcore.learning.intervals import percent
+    from skillcore.reports.console import refusals
 
     test = outcome.acceptance
     practised, checks = Evaluation(outcome.practised), checks_of(outcome.practised)
@@ -177,10 +177,5 @@ def summary(outcome: Outcome, plan: Plan, reward: dict[str, Any]) -> list[str]:
     ]
     every = Evaluation((*outcome.zero_shot.trials, *practised.trials, *test.trials))
     if every.refused:
-        lines.append(f"  not believed               {told_refused(every)}")
+        lines.append(f"  not believed               {refusals(every)}")
     return lines
-
-
-def told_refused(evaluation: Evaluation) -> str:
-    """How often the reward model was not believed, and why."""
-    return f"{evaluation.refused} of {len(evaluation.trials)} trials looked like success where there can be none"

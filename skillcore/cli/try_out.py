@@ -96,14 +96,13 @@ def eval_command(
 ) -> None:
     """Test a bundle on a connector, policy and reward model judged separately. Learns nothing."""
     from skillcore.cell import open_cell
-    from skillcore.cli.learn import told_refused
     from skillcore.cli.output import console
     from skillcore.cli.recordings import check_recorders, record
     from skillcore.cli.report import report_of
     from skillcore.episodes import EpisodeStore
     from skillcore.learning.job import Plan, Together, make_task, measure_policy, template_of
     from skillcore.learning.runs import RESULTS, working_on
-    from skillcore.reports.console import LiveConsole
+    from skillcore.reports.console import LiveConsole, refusals
     from skillcore.reports.tensorboard import EventWriter
     from skillcore.storage import write_json_durably
 
@@ -138,7 +137,7 @@ def eval_command(
     typer.echo(f"success not seen         {result.false_negatives.told('no trial is known to have succeeded')}")
     typer.echo(f"failure taken for one    {result.false_positives.told('no trial is known to have failed')}")
     if result.refused:
-        typer.echo(f"not believed             {told_refused(result)}")
+        typer.echo(f"not believed             {refusals(result)}")
     say_where(run, report=report_of(run), **record(run, events, video=video, rerun=rerun))
     if not accepted:
         raise typer.Exit(1)

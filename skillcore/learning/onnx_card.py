@@ -151,8 +151,8 @@ def description_of(card: Card, rule: Rule, max_steps: int) -> tuple[str, ...]:
         " function.",
         "- The reflex of the skill, which in skillcore has the last word on every action of the policy. Success was"
         " measured with it; without it expect less.",
-        "- The check of where success can be: for insertion, that the plug is as deep as its seat lies by the cell's"
-        " file, or at most 2.5 mm short of it.",
+        "- The check of where success can be, by where the cell's file has it: for insertion, that the plug is about as"
+        " deep as its seat.",
         "- The reset between attempts, and the check that an attempt does not begin seated.",
         "`check` says on how many recorded frames the files were compared with the originals, and how far they differ.",
         "`bundle` is the card of the bundle that was exported, with what it was trained on and how good it is.",

@@ -50,7 +50,7 @@ class SelfReward:
 
     def __init__(self, reward_model: RewardModel, rule: Rule = RULE) -> None:
         self._reward_model = reward_model
-        self._agreement = rule.agreement
+        self._rule = rule
         self._last: deque[bool] = deque(maxlen=rule.window)
         self._before: deque[Observation] = deque(maxlen=PAST)
 
@@ -63,7 +63,7 @@ class SelfReward:
         score = float(self._reward_model.score(batch_of_one(observation), past)[0])
         self._before.appendleft(observation)
         self._last.append(score > self._reward_model.threshold)
-        return score, self._last[-1] and sum(self._last) >= self._agreement
+        return score, bool(self._rule.holds(np.array(self._last))[-1])
 
 
 def batch_of_one(observation: Observation) -> Observation:

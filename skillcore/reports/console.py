@@ -223,6 +223,11 @@ def judgement(evaluation: Evaluation, *, marked: bool = False) -> str:
     return f"{mistakes[0]} wrong{wrong}, {mistakes[1]} missed{missed}{refused}"
 
 
+def refusals(evaluation: Evaluation) -> str:
+    """How often the reward model was not believed, and why."""
+    return f"{evaluation.refused} of {len(evaluation.trials)} trials looked like success where there can be none"
+
+
 def _mistakes(evaluation: Evaluation) -> tuple[int, int] | None:
     """Failures taken for successes and successes that were not seen; None where nothing knows the truth."""
     known = [trial for trial in evaluation.trials if trial.truth is not None]
