@@ -232,7 +232,8 @@ def test_a_second_process_on_the_same_cell_ends_with_3(skill: Any, home: Path, t
 # --- going on after a kill ---------------------------------------------------------------------------------------
 
 UNFINISHED = ("--zero-shot", "0", "--trials", "2", "--acceptance", "1")
-LONGER = ("--zero-shot", "2", "--trials", "6", "--acceptance", "2", "--seed", "3")
+# Many more episodes than the last kill waits for: what has ended cannot be killed.
+LONGER = ("--zero-shot", "2", "--trials", "6", "--acceptance", "12", "--seed", "3")
 
 
 def saved(run: Path) -> dict[str, str]:
@@ -290,7 +291,7 @@ def test_what_was_killed_goes_on_to_the_same_end(doubtful: Path, start: Start, h
     chance = random.Random(time.time_ns())
     before: dict[str, str] = {}
     for episodes in (1, 3, 5, 7):
-        delay_s = chance.uniform(0.0, 0.6)
+        delay_s = chance.uniform(0.0, 0.3)
         kill_after(start(*arguments, "--resume", home=home), home, episodes, delay_s)
         run = only_run(home, "learn")
         now = saved(run)
@@ -298,7 +299,7 @@ def test_what_was_killed_goes_on_to_the_same_end(doubtful: Path, start: Start, h
         # An episode that it was just about to report is no loss: `skill data repair` takes it up.
         assert {finding.kind for finding in verify(run / "episodes")} <= {"orphan", "temporary"}
         before = now
-    assert 7 <= len(before) <= 10
+    assert 7 <= len(before) < 20
     last = start(*arguments, "--resume", home=home)
     _, err = last.communicate(timeout=240)
     assert last.returncode == whole.returncode, err
