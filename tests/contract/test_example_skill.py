@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,9 +21,13 @@ class TestPress(SkillContract):
     most_steps = 60
 
     @pytest.fixture(autouse=True)
-    def _example(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _example(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv("SKILLCORE_HOME", str(tmp_path / "home"))
         monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "example_skill"))
+        yield
+        # Tests that follow in this process must not find it installed.
+        for name in [name for name in sys.modules if name.partition(".")[0] == "acme_press"]:
+            del sys.modules[name]
 
     def make_skill(self) -> Skill:
         made: Skill = importlib.import_module("acme_press.skill").PressSkill()

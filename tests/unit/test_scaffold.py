@@ -160,7 +160,7 @@ def _values(told: Any) -> list[Any]:
 
 
 def test_a_new_skill_is_an_environment_too(tmp_path: Path) -> None:
-    begin_package(names_for("acme-press", "skills"), "skills", tmp_path / "package")
+    begin_package(names_for("acme-stamp", "skills"), "skills", tmp_path / "package")
     project = tomllib.loads((tmp_path / "package" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     (target,) = project["entry-points"]["skillcore.environments"].values()
     module, _, name = target.partition(":")
