@@ -20,7 +20,7 @@ from skillcore.bench.jobs import Job, Report, run_all
 from skillcore.cell import open_cell
 from skillcore.cell_config import load_cell
 from skillcore.learning.bundles import load_bundle
-from skillcore.learning.evaluate import evaluate
+from skillcore.learning.evaluate import Evaluation, evaluate
 from skillcore.learning.job import Plan, Unwatched, learn, template_of
 from skillcore.learning.seeds import rng_for, seed_for
 from skillcore.parts import Context
@@ -112,8 +112,19 @@ def practised(job: Job, conditions: Conditions, bundle: Path, out: Path, plan: P
     return {
         "offline": {"hits": before.success.hits, "trials": before.success.trials},
         "online": {"hits": after.success.hits, "trials": after.success.trials},
-        "false_positives": {"hits": after.false_positives.hits, "trials": after.false_positives.trials},
-        "false_negatives": {"hits": after.false_negatives.hits, "trials": after.false_negatives.trials},
+        "judged": {
+            "before": _judged(before),
+            "practice": _judged(Evaluation(outcome.practised)),
+            "after": _judged(after),
+        },
         "practice": [bool(trial.success) for trial in outcome.practised],
         "claims": [bool(trial.claimed) for trial in outcome.practised],
+    }
+
+
+def _judged(evaluation: Evaluation) -> dict[str, dict[str, int]]:
+    wrong, missed = evaluation.false_positives, evaluation.false_negatives
+    return {
+        "false_positives": {"hits": wrong.hits, "trials": wrong.trials},
+        "false_negatives": {"hits": missed.hits, "trials": missed.trials},
     }

@@ -121,6 +121,7 @@ def _rewards(study: RewardStudy, skill: Skill, registry: Registry, out: Path, wo
 
 
 def _scenarios(chosen: Conditions, place: Path, out: Path, workers: int, report: Report) -> None:
+    from skillcore.bench.judged import judged_of, judged_table, write_judged_csv
     from skillcore.bench.plots import can_plot, plot_practice
     from skillcore.bench.scenarios import jobs_of, run_jobs
     from skillcore.bench.tables import curve_in_words, curve_of, scores_of, table_of, write_csv
@@ -137,6 +138,10 @@ def _scenarios(chosen: Conditions, place: Path, out: Path, workers: int, report:
             if curve:
                 typer.echo(f"success in successive 25 trials of practice, {which}: {curve_in_words(curve)}")
     write_csv(chosen, scores, out / "scenarios.csv")
+    judged = judged_of(chosen, out)
+    if judged:
+        console().print(judged_table(judged))
+        write_judged_csv(judged, out / "judged.csv")
     if can_plot():
         plot_practice(chosen, out, out / "practice.png")
 

@@ -12,7 +12,10 @@ from typing import Any
 from skillcore.bench.ablation import jobs_of as jobs_of_arms
 from skillcore.bench.ablation import rates_of
 from skillcore.bench.conditions import Ablation, Conditions, RewardStudy
-from skillcore.bench.jobs import Job, result_of
+from skillcore.bench.jobs import result_of
+from skillcore.bench.judged import COLUMNS as JUDGED_COLUMNS
+from skillcore.bench.judged import WORDS as JUDGED_WORDS
+from skillcore.bench.judged import Judged, judged_of
 from skillcore.bench.reward_tables import COLUMNS, figures_of
 from skillcore.bench.rewards import jobs_of as jobs_of_rewards
 from skillcore.bench.rewards import results_of
@@ -71,6 +74,7 @@ def write_bench_report(conditions: Conditions, bundle: Path, out: Path, *, comma
 def content_of(conditions: Conditions, bundle: Path, out: Path, *, command: str) -> dict[str, Any]:
     """What the page says, by the names that the template uses."""
     scores = scores_of(conditions, out)
+    judged = judged_of(conditions, out)
     jobs = [*jobs_of(conditions)]
     jobs += jobs_of_rewards(conditions.reward) if conditions.reward is not None else []
     jobs += jobs_of_arms(conditions.ablation) if conditions.ablation is not None else []
@@ -80,7 +84,8 @@ def content_of(conditions: Conditions, bundle: Path, out: Path, *, command: str)
         "finished": sum(result_of(out, job) is not None for job in jobs),
         "jobs": len(jobs),
         "headlines": [one for scenario in conditions.scenarios for one in _headline(conditions, scores, scenario)],
-        "judged": _judged(conditions, out),
+        "judged": judged.get("after practice"),
+        "judged_table": _judged(judged),
         "tables": tables,
         "reward_tables": _reward_tables(conditions.reward, out) if conditions.reward is not None else [],
         "ablation": _ablation(conditions.ablation, out) if conditions.ablation is not None else None,
@@ -199,18 +204,30 @@ def _points(curve: Sequence[Chunk]) -> list[charts.Point]:
     ]
 
 
-def _judged(conditions: Conditions, out: Path) -> dict[str, Rate]:
-    """The reward model in the tests after practice, over all connectors, scenarios and seeds."""
-    found: dict[str, Rate] = {}
-    results = [result for job in _learning(conditions) if (result := result_of(out, job)) is not None]
-    for name in ("false_positives", "false_negatives"):
-        told = [result[name] for result in results if name in result]
-        found[name] = Rate(sum(one["hits"] for one in told), sum(one["trials"] for one in told))
-    return found
+def _judged(rows: dict[str, Judged]) -> Table | None:
+    """The reward model at work; None while nothing is finished."""
+    if not rows:
+        return None
+    told = [
+        Row(
+            name,
+            (
+                Cell("–" if math.isnan(judged.balanced_accuracy) else f"{100.0 * judged.balanced_accuracy:.1f}"),
+                _wrong(judged.false_positives),
+                _wrong(judged.false_negatives),
+            ),
+        )
+        for name, judged in rows.items()
+    ]
+    return Table("The bundle's reward model, judging trials", f"In %. {JUDGED_WORDS}", JUDGED_COLUMNS, tuple(told))
 
 
-def _learning(conditions: Conditions) -> list[Job]:
-    return [job for job in jobs_of(conditions) if job.kind == "learning"]
+def _wrong(rate: Rate) -> Cell:
+    if not rate.is_known:
+        return Cell("–")
+    low, high = rate.interval
+    more = f"{100.0 * low:.1f}–{100.0 * high:.1f}"
+    return Cell(f"{100.0 * rate.value:.1f}", more, tests=f"{rate.hits} of {rate.trials}")
 
 
 # --- reward models and what is left out ----------------------------------------------------------------------------

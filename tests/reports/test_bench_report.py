@@ -50,7 +50,14 @@ def test_before_anything_is_finished(tmp_path: Path) -> None:
 
 def test_ours_stand_beside_what_is_published(tmp_path: Path, write_result: Write) -> None:
     write_result(tmp_path, Job("searches", ("I", "one"), 0), straight=rate(2))
-    learned = {"offline": rate(5), "online": rate(9), "false_positives": rate(1, 1), "false_negatives": rate(0, 9)}
+    before = {"false_positives": rate(0, 5), "false_negatives": rate(1, 5)}
+    practice = {"false_positives": rate(2, 25), "false_negatives": rate(0, 25)}
+    after = {"false_positives": rate(1, 1), "false_negatives": rate(0, 9)}
+    learned = {
+        "offline": rate(5),
+        "online": rate(9),
+        "judged": {"before": before, "practice": practice, "after": after},
+    }
     write_result(tmp_path, Job("learning", ("I", "two"), 0), **learned, practice=[False] * 25 + [True] * 25)
     found = content(conditions(), tmp_path)
     assert (found["finished"], found["jobs"]) == (2, 4)
@@ -67,7 +74,14 @@ def test_ours_stand_beside_what_is_published(tmp_path: Path, write_result: Write
     assert 'class="chart"' in table.drawing
     before, after = found["headlines"]
     assert (before.rate.hits, after.rate.hits, after.published, after.connectors) == (5, 9, 1.0, 1)
-    assert (found["judged"]["false_positives"].hits, found["judged"]["false_negatives"].trials) == (1, 9)
+    assert (found["judged"].false_positives.hits, found["judged"].false_negatives.trials) == (1, 9)
+    told = {row.name: [(cell.value, cell.tests) for cell in row.cells] for row in found["judged_table"].rows}
+    assert told == {
+        "before practice": [("90.0", ""), ("0.0", "0 of 5"), ("20.0", "1 of 5")],
+        "after practice": [("50.0", ""), ("100.0", "1 of 1"), ("0.0", "0 of 9")],
+        "both tests": [("88.1", ""), ("16.7", "1 of 6"), ("7.1", "1 of 14")],
+        "in practice": [("96.0", ""), ("8.0", "2 of 25"), ("0.0", "0 of 25")],
+    }
     page = write_bench_report(conditions(), PRETRAINED, tmp_path, command="skill bench paper").read_text()
     assert "published of 1 of the 2 connectors: 100%" in page
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from skillcore.bench.ablation import ablation_table, rates_of
 from skillcore.bench.ablation import jobs_of as ablation_jobs
 from skillcore.bench.conditions import Ablation, Conditions, RewardStudy, Split, load_conditions
 from skillcore.bench.jobs import Job, result_of
+from skillcore.bench.judged import Judged, judged_of, judged_table, write_judged_csv
 from skillcore.bench.plots import plot_practice, plot_rewards
 from skillcore.bench.results_folder import check_same
 from skillcore.bench.reward_tables import reward_table, write_reward_csv
@@ -233,7 +235,28 @@ def test_held_out_variants_are_tested_on_and_nothing_else() -> None:
         draw_sets(Split(train=3, choose=1, test=3), entries(), 0)
 
 
-def judged(out: Path, job: Job, recall: float, false: float) -> None:
+def test_trials_of_all_tests_are_judged_together(tmp_path: Path) -> None:
+    chosen = conditions()
+    assert judged_of(chosen, tmp_path) == {}
+    none = {"false_positives": rate(0) | {"trials": 0}, "false_negatives": rate(0)}
+    for seed, wrong in ((0, 0), (1, 3)):
+        before = {"false_positives": rate(wrong), "false_negatives": rate(2)}
+        write(tmp_path, Job("learning", ("I", "one"), seed), judged={"before": before, "practice": none, "after": none})
+    rows = judged_of(chosen, tmp_path)
+    assert rows["before practice"] == Judged(Rate(3, 20), Rate(4, 20))
+    assert rows["before practice"].balanced_accuracy == pytest.approx(1.0 - 0.5 * (0.15 + 0.2))
+    assert math.isnan(rows["after practice"].balanced_accuracy)
+    assert rows["both tests"] == Judged(Rate(3, 20), Rate(4, 40))
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(judged_table(rows))
+    told = console.export_text()
+    assert "82.5" in told
+    assert "3 of 20" in told
+    write_judged_csv(rows, tmp_path / "judged.csv")
+    assert "both tests,3,20,4,40" in (tmp_path / "judged.csv").read_text().splitlines()
+
+
+def trained(out: Path, job: Job, recall: float, false: float) -> None:
     figures = {"recall": recall, "false_positives": false, "balanced_accuracy": 0.5 * (1 + recall - false)}
     curve = [[recall, false]] * len(CURVE)
     threshold = {"at threshold": figures, "at 0.5": figures, "area_under_roc": 0.9, "threshold": 0.7, "curve": curve}
@@ -243,9 +266,9 @@ def judged(out: Path, job: Job, recall: float, false: float) -> None:
 def test_the_table_of_reward_models_has_means_and_intervals(tmp_path: Path) -> None:
     chosen = study()
     assert len({job.name for job in reward_jobs(chosen)}) == 8
-    judged(tmp_path, Job("reward", ("few", "DAIB"), 0), 0.9, 0.0)
-    judged(tmp_path, Job("reward", ("few", "DAIB"), 1), 0.8, 0.0)
-    judged(tmp_path, Job("reward", ("few", "ERM"), 1), 0.5, 0.1)
+    trained(tmp_path, Job("reward", ("few", "DAIB"), 0), 0.9, 0.0)
+    trained(tmp_path, Job("reward", ("few", "DAIB"), 1), 0.8, 0.0)
+    trained(tmp_path, Job("reward", ("few", "ERM"), 1), 0.5, 0.1)
     console = Console(width=160, record=True, file=io.StringIO())
     console.print(reward_table(chosen, tmp_path, "few"))
     rows = [line.split("│")[1:-1] for line in console.export_text().splitlines() if line.startswith("│")]
@@ -262,7 +285,7 @@ def test_the_table_of_reward_models_has_means_and_intervals(tmp_path: Path) -> N
 def test_many_seeds_have_the_interval_of_so_many(tmp_path: Path) -> None:
     chosen = study(seeds=tuple(range(11)))
     for seed in chosen.seeds:
-        judged(tmp_path, Job("reward", ("few", "DAIB"), seed), 1.0, 0.2 * (seed % 2))
+        trained(tmp_path, Job("reward", ("few", "DAIB"), seed), 1.0, 0.2 * (seed % 2))
     console = Console(width=160, record=True, file=io.StringIO())
     console.print(reward_table(chosen, tmp_path, "few"))
     (row,) = (line for line in console.export_text().splitlines() if "DAIB" in line)
