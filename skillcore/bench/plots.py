@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skillcore.bench.conditions import Conditions, RewardStudy
-from skillcore.bench.rewards import results_of
+from skillcore.bench.rewards import results_of, rows_of
 from skillcore.bench.tables import curve_of
 from skillcore.storage import write_durably
 
@@ -73,7 +73,7 @@ def plot_rewards(study: RewardStudy, out: Path, path: Path) -> bool:
     drawn = False
     for place, split in enumerate(study.splits, start=1):
         axes = figure.add_subplot(1, len(study.splits), place)
-        for model in study.models:
+        for model in rows_of(study, split):
             curves = [result["curve"] for result in found[split, model]]
             if curves:
                 recall, false = np.mean(curves, axis=0).T * 100.0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skillcore.bench.conditions import RewardStudy
-from skillcore.bench.rewards import results_of
+from skillcore.bench.rewards import results_of, rows_of
 from skillcore.learning.comparison import Mean
 from skillcore.storage import write_durably
 
@@ -50,7 +50,7 @@ def reward_table(study: RewardStudy, out: Path, split: str) -> Table:
     table.add_column("published", justify="right")
     table.add_column("seeds", justify="right")
     found = results_of(study, out)
-    for model in study.models:
+    for model in rows_of(study, split):
         figures = [figures_of(result) for result in found[split, model]]
         theirs = study.published.get(model) if split == study.published_split else None
         table.add_row(

@@ -20,7 +20,8 @@ from skillcore.bench.jobs import Job, result_of, run_all
 from skillcore.config import validate_options
 from skillcore.episodes import EpisodeStore, ReplayCache
 from skillcore.errors import InputError
-from skillcore.interfaces import Representation
+from skillcore.interfaces import Representation, RewardModel
+from skillcore.learning.bundles import load_bundle
 from skillcore.learning.collect import Assignment, collect
 from skillcore.learning.datasets import by_content
 from skillcore.learning.pretrain import choose_threshold, reward_figures, scores_of
@@ -30,6 +31,9 @@ from skillcore.parts import Context, ViewShape
 from skillcore.plugins import Registry
 from skillcore.skill import Skill, VariantEntry
 
+BUNDLES = "the bundle's, as it is"
+"""The row of the bundle's own reward model, at its own threshold; only where what is held out is tested, which no
+bundle was trained on."""
 CURVE = (*np.round(np.linspace(0.02, 0.98, 49), 2).tolist(), 0.99, 0.995, 0.999)
 """Thresholds at which curves are kept."""
 
@@ -76,10 +80,20 @@ def _too_few(wanted: int, what: str, found: int) -> InputError:
     )
 
 
+def rows_of(study: RewardStudy, split: str) -> tuple[str, ...]:
+    """What is compared in a split."""
+    own = (BUNDLES,) if study.splits[split].test == "held-out" else ()
+    return (*study.models, *own)
+
+
 def jobs_of(study: RewardStudy) -> list[Job]:
-    """All jobs, seed by seed."""
+    """All jobs, seed by seed. What is not trained has one seed."""
     return [
-        Job("reward", (split, model), seed) for seed in study.seeds for split in study.splits for model in study.models
+        Job("reward", (split, model), seed)
+        for seed in study.seeds
+        for split in study.splits
+        for model in rows_of(study, split)
+        if model != BUNDLES or seed == study.seeds[0]
     ]
 
 
@@ -87,6 +101,7 @@ def run_study(
     study: RewardStudy,
     skill: Skill,
     cells: Sequence[str],
+    bundle: Path,
     datasets: Path,
     out: Path,
     *,
@@ -115,10 +130,10 @@ def run_study(
     )
     with EpisodeStore(place, create=False) as store:
         ReplayCache.open(store, size_px=size_px, order=by_content)
-    run_all(jobs, out, _run, (study, skill.name, place, size_px), workers=workers, report=report)
+    run_all(jobs, out, _run, (study, skill.name, bundle, place, size_px), workers=workers, report=report)
 
 
-def _run(job: Job, study: RewardStudy, skill_name: str, place: Path, size_px: int) -> dict[str, Any]:
+def _run(job: Job, study: RewardStudy, skill_name: str, bundle: Path, place: Path, size_px: int) -> dict[str, Any]:
     registry = Registry.discover()
     skill: Skill = registry.make("skills", skill_name, {}, Context(name=skill_name))
     split, model = job.what
@@ -126,6 +141,8 @@ def _run(job: Job, study: RewardStudy, skill_name: str, place: Path, size_px: in
     with EpisodeStore(place, create=False) as store:
         every = ReplayCache.open(store, size_px=size_px, order=by_content)
     train, choose, test = (_of_variants(every, names) for names in (sets.train, sets.choose, sets.test))
+    if model == BUNDLES:
+        return _figures(load_bundle(bundle, registry, device="cpu").brain.reward_model, test, sets)
     views = ViewShape(int(every.images.shape[1]), size_px, domains_of(train)[1])
 
     def representation(name: str, options: dict[str, Any]) -> Representation:
@@ -138,6 +155,10 @@ def _run(job: Job, study: RewardStudy, skill_name: str, place: Path, size_px: in
     reward_model = registry.make("reward_models", study.reward_model, options, context)
     reward_model.fit(train, seed=seed_for(job.seed, "reward model"), progress=silent)
     choose_threshold(reward_model, choose, study.false_positives)
+    return _figures(reward_model, test, sets)
+
+
+def _figures(reward_model: RewardModel, test: ReplayCache, sets: Sets) -> dict[str, Any]:
     scores = scores_of(reward_model, test)
     return {
         **reward_figures(scores, test, reward_model.threshold),

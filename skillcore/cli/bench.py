@@ -83,7 +83,7 @@ def paper_command(
     with working_on(out):
         check_same(chosen, place, out)
         if chosen.reward is not None and only in (None, Part.rewards):
-            _rewards(chosen.reward, skill, registry, out, workers, report)
+            _rewards(chosen.reward, skill, registry, place, out, workers, report)
         if only in (None, Part.scenarios):
             _scenarios(chosen, place, out, workers, report)
         if chosen.ablation is not None and only in (None, Part.ablation):
@@ -92,7 +92,9 @@ def paper_command(
     say_where(results=out, report=page)
 
 
-def _rewards(study: RewardStudy, skill: Skill, registry: Registry, out: Path, workers: int, report: Report) -> None:
+def _rewards(
+    study: RewardStudy, skill: Skill, registry: Registry, bundle: Path, out: Path, workers: int, report: Report
+) -> None:
     from skillcore.bench.plots import can_plot, plot_rewards
     from skillcore.bench.reward_tables import reward_table, write_reward_csv
     from skillcore.bench.rewards import jobs_of, run_study
@@ -106,6 +108,7 @@ def _rewards(study: RewardStudy, skill: Skill, registry: Registry, out: Path, wo
         study,
         skill,
         [str(cell.file) for cell in cells],
+        bundle,
         folder("datasets"),
         out,
         size_px=cells[0].config.views.size_px,

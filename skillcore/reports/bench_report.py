@@ -18,7 +18,7 @@ from skillcore.bench.judged import WORDS as JUDGED_WORDS
 from skillcore.bench.judged import Judged, judged_of
 from skillcore.bench.reward_tables import COLUMNS, figures_of
 from skillcore.bench.rewards import jobs_of as jobs_of_rewards
-from skillcore.bench.rewards import results_of
+from skillcore.bench.rewards import results_of, rows_of
 from skillcore.bench.scenarios import jobs_of
 from skillcore.bench.tables import PAPERS_WAY, Chunk, Score, curve_of, pooled, scores_of, summaries
 from skillcore.learning.bundles import package_versions, read_card
@@ -237,11 +237,11 @@ def _reward_tables(study: RewardStudy, out: Path) -> list[Table]:
     found = results_of(study, out)
     tables = []
     for split, sizes in study.splits.items():
-        if not any(found[split, model] for model in study.models):
+        if not any(found[split, model] for model in rows_of(study, split)):
             continue
         has_published = split == study.published_split and bool(study.published)
         rows = []
-        for model in study.models:
+        for model in rows_of(study, split):
             figures = [figures_of(result) for result in found[split, model]]
             cells = [_mean(Mean.of([one[column] for one in figures])) for column in COLUMNS]
             if has_published:

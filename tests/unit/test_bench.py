@@ -22,7 +22,7 @@ from skillcore.bench.judged import Judged, judged_of, judged_table, write_judged
 from skillcore.bench.plots import plot_practice, plot_rewards
 from skillcore.bench.results_folder import check_same
 from skillcore.bench.reward_tables import reward_table, write_reward_csv
-from skillcore.bench.rewards import CURVE, draw_sets
+from skillcore.bench.rewards import BUNDLES, CURVE, draw_sets
 from skillcore.bench.rewards import jobs_of as reward_jobs
 from skillcore.bench.scenarios import jobs_of
 from skillcore.bench.tables import (
@@ -265,7 +265,8 @@ def trained(out: Path, job: Job, recall: float, false: float) -> None:
 
 def test_the_table_of_reward_models_has_means_and_intervals(tmp_path: Path) -> None:
     chosen = study()
-    assert len({job.name for job in reward_jobs(chosen)}) == 8
+    # Two models in two splits with two seeds, and the bundle's own, which is not trained, on what is held out.
+    assert len({job.name for job in reward_jobs(chosen)}) == 9
     trained(tmp_path, Job("reward", ("few", "DAIB"), 0), 0.9, 0.0)
     trained(tmp_path, Job("reward", ("few", "DAIB"), 1), 0.8, 0.0)
     trained(tmp_path, Job("reward", ("few", "ERM"), 1), 0.5, 0.1)
@@ -276,8 +277,12 @@ def test_the_table_of_reward_models_has_means_and_intervals(tmp_path: Path) -> N
     # Two seeds, 95 and 90 %: half of the interval is 12.71 x 3.54 / sqrt 2.
     assert found["DAIB"] == ["92.5 +-31.8", "0.0 +-0.0", "15.0 +-63.5", "92.5 +-31.8", "90.0 +-0.0", "88", "2"]
     assert found["ERM"] == ["70.0", "10.0", "50.0", "70.0", "90.0", "", "1"]
+    trained(tmp_path, Job("reward", ("all", BUNDLES), 0), 0.9, 0.02)
+    console.print(reward_table(chosen, tmp_path, "all"))
+    (row,) = (line for line in console.export_text().splitlines() if BUNDLES in line)
+    assert [cell.strip() for cell in row.split("│")[2:5]] == ["94.0", "2.0", "10.0"]
     write_reward_csv(chosen, tmp_path, tmp_path / "rewards.csv")
-    assert len((tmp_path / "rewards.csv").read_text().splitlines()) == 4
+    assert len((tmp_path / "rewards.csv").read_text().splitlines()) == 5
     assert plot_rewards(chosen, tmp_path, tmp_path / "rewards.png")
     assert (tmp_path / "rewards.png").read_bytes().startswith(b"\x89PNG")
 
