@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import nn
+
+from skillcore.learning.precision import fast_products
 
 HIDDEN = 256
 PATCH_PX = 4
@@ -17,6 +20,8 @@ class ViewEncoder(nn.Module):
     The first layer looks at patches of 4x4 pixels, which costs half of what overlapping filters do and loses nothing;
     each further one halves the sides. Positions are kept to the end (no pooling): where plug and socket are is what
     matters. GroupNorm, since batches mix many looks and a control step is a batch of one.
+
+    fast: with products in bfloat16 where the machine is quick at them, as in training: half the time.
     """
 
     def __init__(self, *, views: int, size_px: int, channels: Sequence[int]) -> None:
@@ -45,7 +50,7 @@ class ViewEncoder(nn.Module):
         rectified = [module for module in self.views if isinstance(module, nn.ReLU)]
         return {f"conv{number}": module for number, module in enumerate(rectified, 1)}
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        batch = images.shape[0]
-        hidden = self.views((images - 0.5).flatten(0, 1))
-        return torch.as_tensor(self.join(hidden.reshape(batch, -1)))
+    def forward(self, images: torch.Tensor, *, fast: bool = False) -> torch.Tensor:
+        with fast_products(images.device) if fast else nullcontext():
+            hidden = self.views((images - 0.5).flatten(0, 1))
+            return torch.as_tensor(self.join(hidden.reshape(images.shape[0], -1))).float()

@@ -103,7 +103,7 @@ class DomainBottleneck(Representation):
     def encode_with_penalty(
         self, images: torch.Tensor, domains: torch.Tensor, progress: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        code, mean, log_variance = self._parts(images)
+        code, mean, log_variance = self._parts(images, fast=True)
         penalty = images.new_zeros(())
         if code is not None and self._adversary is not None and self._adversary_weight:
             strength = self._adversary_weight * (2.0 / (1.0 + math.exp(-10.0 * progress)) - 1.0)
@@ -116,10 +116,12 @@ class DomainBottleneck(Representation):
             mean = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
         return _joined(code, mean), penalty
 
-    def _parts(self, images: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
+    def _parts(
+        self, images: torch.Tensor, *, fast: bool = False
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
         """z_I, and mean and log-variance of z_S; None for parts that this code lacks."""
         network = self._network
-        hidden = network.encoder(images)
+        hidden = network.encoder(images, fast=fast)
         code = network.invariant(hidden) if network.invariant is not None else None
         if network.specific is None:
             return code, None, None

@@ -137,7 +137,7 @@ def test_the_bottleneck_is_the_divergence_from_a_standard_normal() -> None:
     images, _, domains = world(16, np.random.default_rng(0))
     with torch.no_grad():
         _, penalty = representation.encode_with_penalty(images, domains, 0.5)
-        _, mean, log_variance = representation._parts(images)
+        _, mean, log_variance = representation._parts(images, fast=True)
     assert mean is not None
     assert log_variance is not None
     normal = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
@@ -151,7 +151,8 @@ def test_beta_0_has_both_parts_and_no_noise() -> None:
     images, _, domains = world(8, np.random.default_rng(0))
     with torch.no_grad():
         sampled, _ = representation.encode_with_penalty(images, domains, 1.0)
-        torch.testing.assert_close(sampled, representation.encode(images))
+        # Training has products in bfloat16 where the machine is quick at them.
+        torch.testing.assert_close(sampled, representation.encode(images), rtol=0.0, atol=0.05)
     assert representation.training_module is not None
 
 
