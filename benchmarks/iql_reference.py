@@ -1,6 +1,6 @@
 """Sets this IQL beside d3rlpy's: the same data, network, batch and settings, on the same machine, in one run.
 
-    python benchmarks/iql_reference.py [--connector usb_a] [--steps 8000] [--seeds 3] [--trials 100]
+    python benchmarks/iql_reference.py [--connector audio_3_5] [--steps 8000] [--seeds 3] [--trials 100]
 
 Data: the offline steps in features that the bundle brings along. Both are trained on them, and both policies then do
 the task in the simulated cell, with the same starts: success, and the mean of the discounted returns. Speed is that of
@@ -146,7 +146,7 @@ def per_second(update: Callable[[], object]) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="this IQL beside d3rlpy's: returns and speed")
-    parser.add_argument("--connector", default="usb_a", help="what the policies are tried on; a validation connector")
+    parser.add_argument("--connector", default="audio_3_5", help="what the policies are tried on; a validation connector")
     parser.add_argument("--steps", type=int, default=8000, help="gradient steps of each")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=100, help="of each policy and seed")
