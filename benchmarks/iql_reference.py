@@ -146,7 +146,7 @@ def per_second(update: Callable[[], object]) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="this IQL beside d3rlpy's: returns and speed")
-    parser.add_argument("--connector", default="audio_3_5", help="what the policies are tried on; a validation connector")
+    parser.add_argument("--connector", default="audio_3_5", help="tried on; a validation connector")
     parser.add_argument("--steps", type=int, default=8000, help="gradient steps of each")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=100, help="of each policy and seed")

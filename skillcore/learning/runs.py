@@ -90,7 +90,8 @@ def read_mapping(path: Path, *, cure: str = "") -> dict[str, Any] | None:
 
 def unfinished_run(command: str, wanted: dict[str, Any], say: Callable[[str], None]) -> Path | None:
     """The newest run of that command that has no results yet and was begun with the settings `wanted`. say: is told of
-    runs that are damaged, which are passed over."""
+    runs that are damaged, which are passed over; and, where there is none, how one of the same variant differs."""
+    nearest: tuple[Path, list[str]] | None = None
     for place in sorted(folder("runs").glob(f"*-{command}-*"), reverse=True):
         if (place / RESULTS).exists() or not (place / ABOUT).exists():
             continue
@@ -99,8 +100,14 @@ def unfinished_run(command: str, wanted: dict[str, Any], say: Callable[[str], No
         except InputError as error:
             say(f"passed over: {error.what}")
             continue
-        if all(about.get(name) == value for name, value in wanted.items()):
+        other = [line for name, value in wanted.items() for line in _differences(name, about.get(name), value)]
+        if not other:
             return place
+        alike = all(about.get(name) == wanted.get(name) for name in ("skill", "variant"))
+        if alike and (nearest is None or len(other) < len(nearest[1])):
+            nearest = place, other
+    if nearest is not None:
+        say(f"{nearest[0]} is unfinished, and was begun otherwise: {'; '.join(nearest[1])}")
     return None
 
 

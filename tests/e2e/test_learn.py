@@ -319,6 +319,17 @@ def test_what_was_killed_goes_on_to_the_same_end(doubtful: Path, start: Start, h
         assert (places[0] / name).read_bytes() == (places[1] / name).read_bytes(), name
 
 
+def test_what_stands_in_the_way_of_resuming_is_told(start: Start, tiny: Path, home: Path) -> None:
+    kill_after(start(*learn_arguments(tiny, "--zero-shot", "500"), home=home), home, 1, 0.0)
+    killed = only_run(home, "learn")
+    few = ("--zero-shot", "1", "--trials", "1", "--acceptance", "1")
+    process = start(*learn_arguments(tiny, *few, "--resume"), home=home)
+    _, err = process.communicate(timeout=240)
+    assert f"{killed} is unfinished, and was begun otherwise: plan.acceptance was " in err
+    assert "plan.zero_shot was 500, and is 1" in err
+    assert "nothing to resume" in err
+
+
 def test_a_run_that_goes_on_is_told_from_one_that_was_killed(
     start: Start, tiny: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
