@@ -38,7 +38,8 @@ class DaibOptions(AdversarialOptions, BottleneckOptions):
 class RewardModelOptions(StrictModel):
     """representation: its name, with `representation_options`. steps, batch, learning_rate: of the training.
 
-    touch: whether force, torque and motion are judged beside the images, trained for `touch_steps`. members: how many
+    touch: whether force, torque and motion are judged beside the images, by two layers of `touch_hidden`, trained for
+    `touch_steps` with dropout of `touch_dropout`. members: how many
     classifiers of images must agree. successes, near_misses: shares of a batch; the rest are other failures.
     """
 
@@ -49,6 +50,8 @@ class RewardModelOptions(StrictModel):
     learning_rate: Annotated[float, Field(gt=0.0, le=0.1)] = 2e-3
     touch: bool = True
     touch_steps: Annotated[int, Field(ge=1)] = 6000
+    touch_hidden: Annotated[int, Field(ge=8, le=1024)] = 128
+    touch_dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     members: Annotated[int, Field(ge=1, le=10)] = 1
     successes: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
     near_misses: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.35

@@ -112,7 +112,8 @@ class DaibRewardModel(RewardModel):
         self._options = options
         self._representations = representations
         self._members = [_Sight(one).to(device).eval() for one in representations]
-        self._touch, self._trust = TouchClassifier(), _Trust()
+        self._touch = TouchClassifier(options.touch_hidden, options.touch_dropout)
+        self._trust = _Trust()
         # One module, so that one file holds both.
         self._feeling = nn.ModuleDict({"touch": self._touch, "trust": self._trust}).to(device).eval()
         self._device = device

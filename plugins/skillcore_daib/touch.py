@@ -23,7 +23,6 @@ MOTION = 4
 WRENCH = 6
 TOUCH_DIM = WRENCH + PAST * (MOTION + WRENCH)
 MOTION_SCALE = np.array([2e3, 2e3, 2e3, 50.0], np.float32)
-HIDDEN = 128
 BATCH = 256
 LEARNING_RATE = 1e-3
 
@@ -63,15 +62,15 @@ class TouchInputs(nn.Module):
 class TouchClassifier(nn.Module):
     """(batch, TOUCH_DIM) -> logits (batch,)."""
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: int, dropout: float) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(TOUCH_DIM, HIDDEN),
+            nn.Linear(TOUCH_DIM, hidden),
             nn.ReLU(),
-            nn.Dropout(0.1),
-            nn.Linear(HIDDEN, HIDDEN),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
             nn.ReLU(),
-            nn.Linear(HIDDEN, 1),
+            nn.Linear(hidden, 1),
         )
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:

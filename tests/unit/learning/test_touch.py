@@ -57,7 +57,7 @@ def test_it_learns_that_what_is_pressed_and_does_not_move_has_arrived() -> None:
     labels = ((force > 15.0) & (fall < 1e-3)).astype(np.float32)
     weights = np.where(labels == 1.0, 1.0 / labels.sum(), 1.0 / (labels == 0.0).sum())
     torch.manual_seed(0)
-    classifier = TouchClassifier()
+    classifier = TouchClassifier(128, 0.1)
     train_touch(classifier, inputs, labels, weights, steps=1200, seed=0, device="cpu")
     with torch.no_grad():
         pressed, falling, hovering = (
