@@ -4,7 +4,8 @@ What a reward model takes for success wrongly may lie anywhere. So claims are be
 and those that lie elsewhere never are: nothing is learned from them. Where several places are claimed again and
 again, that one is believed where most of the trials that came there were claimed: who is at the goal has succeeded
 each time, while what deceives does so now and then. A false place that is believed for a while draws trials there,
-which tell that it is false. Nobody's truth is needed for that, only where the arm was.
+which tell that it is false. And nothing goes deeper than success does, so that a claim in that place which is less
+deep than another grasp explains is not believed either. Nobody's truth is needed for all that, only where the arm was.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from skillcore.types import Array, Episode
 
 AGREEMENT_M = 0.0022
 """Two claims farther apart than this are not of one place: a plug is grasped up to 1 mm off, one way or the other."""
+SHORTER_M = 0.0018
+"""Two grasps differ by up to 2 mm in depth; the deepest that count are not quite the deepest there are."""
 LEAST = 3
 """So many claims must agree before any is believed."""
 AT_M = 0.0015
@@ -26,16 +29,28 @@ AT_ONCE = 64
 
 
 def believed(
-    claimed: NDArray[np.bool_], paths_m: list[Array], said: NDArray[np.bool_] | None = None
+    claimed: NDArray[np.bool_],
+    paths_m: list[Array],
+    said: NDArray[np.bool_] | None = None,
+    *,
+    approach: Array | None = None,
 ) -> NDArray[np.bool_]:
     """(trials,) Which trials were taken for successes, and lie where success is met.
 
     claimed: (trials,). paths_m: (steps + 1, 3) for each trial, where the TCP was, in the base's frame. said: (trials,)
-    which a person has called a success; such a word needs no second one. No other claim is believed while fewer than
-    `LEAST` agree. Of places that are as good the one that was claimed last counts: who practises gets better.
+    which a person has called a success; such a word needs no second one. approach: (3,) the unit vector along which the
+    tool advances, in the base's frame; without it all depths count. No other claim is believed while fewer than `LEAST`
+    agree. Of places that are as good the one that was claimed last counts: who practises gets better.
     """
     agreed = _agreeing(claimed, paths_m)
+    if approach is not None and agreed.any():
+        agreed[agreed] = _deep_enough(np.stack([paths_m[trial][-1] for trial in np.flatnonzero(agreed)]) @ approach)
     return agreed if said is None else agreed | said
+
+
+def _deep_enough(depths_m: Array) -> NDArray[np.bool_]:
+    """Which of the claims in one place are about as deep as the deepest, of which a few must be, too."""
+    return np.asarray(depths_m > np.sort(depths_m)[-LEAST] - SHORTER_M)
 
 
 def _agreeing(claimed: NDArray[np.bool_], paths_m: list[Array]) -> NDArray[np.bool_]:
@@ -68,6 +83,12 @@ def _agreeing(claimed: NDArray[np.bool_], paths_m: list[Array]) -> NDArray[np.bo
 def path_of(episode: Episode) -> Array:
     """(steps + 1, 3) where in the base's frame the TCP was."""
     return np.asarray(episode.start_from_base.transform(episode.pose[:, :3].astype(np.float64)))
+
+
+def approach_of(episode: Episode) -> Array:
+    """(3,) The unit vector along which an episode's tool advances, in the base's frame: z of its start."""
+    origin, ahead = episode.start_from_base.transform(np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]]))
+    return np.asarray(ahead - origin)
 
 
 def _within(distance_m: float, some: Array, others: Array) -> NDArray[np.bool_]:

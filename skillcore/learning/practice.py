@@ -29,7 +29,7 @@ from skillcore.episodes import EpisodeStore
 from skillcore.errors import BundleError
 from skillcore.learning.adaptation import WayAdapter
 from skillcore.learning.checks import is_check
-from skillcore.learning.consistency import believed, path_of
+from skillcore.learning.consistency import approach_of, believed, path_of
 from skillcore.learning.evaluate import TrialResult
 from skillcore.learning.recipe import Brain
 from skillcore.learning.replay import Transitions
@@ -154,7 +154,8 @@ class Practice:
         """(trials,) Which trials were taken for successes, and are not belied by the others."""
         claimed = np.array([one.episode.terminated for one in self._trials], np.bool_)
         said = np.array([one.episode.corrected is True for one in self._trials], np.bool_)
-        return believed(claimed, [one.path_m for one in self._trials], said)
+        approach = approach_of(self._trials[0].episode) if self._trials else None
+        return believed(claimed, [one.path_m for one in self._trials], said, approach=approach)
 
     def _learn(self, trial: int) -> Mapping[str, float]:
         torch.manual_seed(seed_for(self._seed, "learning", trial))

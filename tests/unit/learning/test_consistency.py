@@ -66,6 +66,27 @@ def test_two_claims_outweigh_no_place_that_was_met_again() -> None:
     assert judged(places, failures=[SEAT] * 10) == [True] * 3 + [False] * 2
 
 
+DOWN = np.array([0.0, 0.0, -1.0])
+
+
+@pytest.mark.parametrize(("short_m", "wanted"), [(0.0017, True), (0.0019, False)])
+def test_what_is_less_deep_than_another_grasp_explains_is_not_believed(short_m: float, wanted: bool) -> None:
+    places = [SEAT, SEAT, SEAT, SEAT - short_m * DOWN]
+    paths = [path(place) for place in places]
+    claimed = np.ones(4, np.bool_)
+    assert believed(claimed, paths).tolist() == [True] * 4
+    assert believed(claimed, paths, approach=DOWN).tolist() == [True] * 3 + [wanted]
+    # Seen from the other side they would be the deep ones.
+    assert believed(claimed, paths, approach=-DOWN).all()
+    said = np.array([False, False, False, True])
+    assert believed(claimed, paths, said, approach=DOWN).all()
+
+
+def test_two_that_are_deeper_do_not_belie_the_others() -> None:
+    paths = [path(place) for place in [SEAT, SEAT, SEAT, SEAT + 0.002 * DOWN, SEAT + 0.002 * DOWN]]
+    assert believed(np.ones(5, np.bool_), paths, approach=DOWN).all()
+
+
 def test_what_a_person_says_is_believed_at_once() -> None:
     paths = [path(SEAT), path(ASIDE), path(START), path(SEAT)]
     claimed, said = np.array([True, True, False, True]), np.array([False, False, True, False])
