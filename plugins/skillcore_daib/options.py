@@ -50,8 +50,8 @@ class RewardModelOptions(StrictModel):
     learning_rate: Annotated[float, Field(gt=0.0, le=0.1)] = 2e-3
     touch: bool = True
     touch_steps: Annotated[int, Field(ge=1)] = 6000
-    touch_hidden: Annotated[int, Field(ge=8, le=1024)] = 128
-    touch_dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    touch_hidden: Annotated[int, Field(ge=8, le=1024)] = 256
+    touch_dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.3
     members: Annotated[int, Field(ge=1, le=10)] = 1
     successes: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
     near_misses: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.35

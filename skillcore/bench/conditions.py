@@ -82,7 +82,7 @@ class Ablation(StrictModel):
     scenarios: tuple[str, ...]
     seeds: tuple[int, ...]
     cells: tuple[str, ...]
-    connectors: Count = 1650
+    connectors: Count = 3000
     episodes: Count = 3
     rollouts: Annotated[int, Field(ge=0)] = 0
     validation_episodes: Count = 24

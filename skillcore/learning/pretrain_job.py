@@ -26,7 +26,7 @@ class Amounts:
     """How much data. connectors: training variants that are shown, with `episodes` of each. rollouts: further variants
     on which the new policy acts. validation_episodes: of each validation variant, by each who acts."""
 
-    connectors: int = 1650
+    connectors: int = 3000
     episodes: int = 3
     rollouts: int = 1000
     validation_episodes: int = 24

@@ -32,7 +32,7 @@ class PartChoice(StrictModel):
 class Training(StrictModel):
     """Of the representation: gradient steps, frames a batch, greatest learning rate."""
 
-    steps: Count = 6000
+    steps: Count = 20000
     batch: Count = 128
     learning_rate: Annotated[float, Field(gt=0.0, le=0.1)] = 2e-3
 
