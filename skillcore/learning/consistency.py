@@ -18,7 +18,7 @@ from skillcore.types import Array, Episode
 
 AGREEMENT_M = 0.0022
 """Two claims farther apart than this are not of one place: a plug is grasped up to 1 mm off, one way or the other."""
-SHORTER_M = 0.0018
+SHORTER_M = 0.0019
 """Two grasps differ by up to 2 mm in depth; the deepest that count are not quite the deepest there are."""
 LEAST = 3
 """So many claims must agree before any is believed."""

@@ -69,7 +69,7 @@ def test_two_claims_outweigh_no_place_that_was_met_again() -> None:
 DOWN = np.array([0.0, 0.0, -1.0])
 
 
-@pytest.mark.parametrize(("short_m", "wanted"), [(0.0017, True), (0.0019, False)])
+@pytest.mark.parametrize(("short_m", "wanted"), [(0.0018, True), (0.0020, False)])
 def test_what_is_less_deep_than_another_grasp_explains_is_not_believed(short_m: float, wanted: bool) -> None:
     places = [SEAT, SEAT, SEAT, SEAT - short_m * DOWN]
     paths = [path(place) for place in places]
@@ -83,7 +83,7 @@ def test_what_is_less_deep_than_another_grasp_explains_is_not_believed(short_m: 
 
 
 def test_two_that_are_deeper_do_not_belie_the_others() -> None:
-    paths = [path(place) for place in [SEAT, SEAT, SEAT, SEAT + 0.002 * DOWN, SEAT + 0.002 * DOWN]]
+    paths = [path(place) for place in [SEAT, SEAT, SEAT, SEAT + 0.0021 * DOWN, SEAT + 0.0021 * DOWN]]
     assert believed(np.ones(5, np.bool_), paths, approach=DOWN).all()
 
 
