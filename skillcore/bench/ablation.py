@@ -12,7 +12,7 @@ from skillcore.bench.conditions import Ablation, Conditions
 from skillcore.bench.jobs import Job, Report, result_of, run_all
 from skillcore.bench.scenarios import practised
 from skillcore.cell_config import LoadedCell
-from skillcore.learning.bundles import CARD
+from skillcore.learning.bundles import CARD, load_bundle
 from skillcore.learning.datasets import Collection
 from skillcore.learning.evaluate import Rate
 from skillcore.learning.intervals import in_percent
@@ -26,6 +26,9 @@ from skillcore.skill import Skill
 if TYPE_CHECKING:
     from rich.table import Table
 
+REWARD_PARTS = ("reward_model", "warm_reward_model", "false_positives")
+"""What of a recipe the policy does not depend on."""
+
 
 def jobs_of(ablation: Ablation) -> list[Job]:
     """All jobs, seed by seed."""
@@ -36,6 +39,18 @@ def jobs_of(ablation: Ablation) -> list[Job]:
         for variant in ablation.variants
         for arm in ablation.arms
     ]
+
+
+def policy_from(ablation: Ablation, name: str) -> str | None:
+    """The first arm that differs from this one in nothing but the reward model, if it comes before: their policies are
+    trained alike and once, so that what they show apart is the reward model's."""
+    recipe = ablation.arms[name].recipe
+    for other, arm in ablation.arms.items():
+        if other == name:
+            return None
+        if arm.recipe.model_copy(update={part: getattr(recipe, part) for part in REWARD_PARTS}) == recipe:
+            return other
+    return None
 
 
 def run_ablation(
@@ -68,6 +83,7 @@ def run_ablation(
         # It gets its name only when it is whole, so that one that was interrupted is made anew.
         making = place.with_name(f"{place.name}.making")
         shutil.rmtree(making, ignore_errors=True)
+        alike = policy_from(ablation, name)
         pretrain(
             making,
             skill,
@@ -76,6 +92,7 @@ def run_ablation(
             cells,
             collection,
             amounts,
+            kept=None if alike is None else load_bundle(_bundle(out, alike), registry, device=device),
             seed=0,
             device=device,
             report=training,

@@ -97,17 +97,9 @@ class Ablation(StrictModel):
 
     def smallest(self) -> Ablation:
         """Just enough to see that everything runs."""
-        name, arm = next(iter(self.arms.items()))
-        recipe = arm.recipe.model_copy(
-            update={
-                "training": Training(steps=2, batch=8),
-                "learner": _with(arm.recipe.learner, pretrain_steps=2),
-                "reward_model": _with(arm.recipe.reward_model, steps=2, batch=8),
-            }
-        )
         return self.model_copy(
             update={
-                "arms": {name: arm.model_copy(update={"recipe": recipe})},
+                "arms": {name: _smallest(arm) for name, arm in self.arms.items()},
                 "variants": self.variants[:1],
                 "scenarios": self.scenarios[:1],
                 "seeds": self.seeds[:1],
@@ -117,6 +109,15 @@ class Ablation(StrictModel):
                 "validation_episodes": 1,
             }
         )
+
+
+def _smallest(arm: Arm) -> Arm:
+    few = {
+        "training": Training(steps=2, batch=8),
+        "learner": _with(arm.recipe.learner, pretrain_steps=2),
+        "reward_model": _with(arm.recipe.reward_model, steps=2, batch=8),
+    }
+    return arm.model_copy(update={"recipe": arm.recipe.model_copy(update=few)})
 
 
 def _with(part: PartChoice, **options: Any) -> PartChoice:

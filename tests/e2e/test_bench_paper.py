@@ -25,13 +25,19 @@ def test_the_tables_are_made_and_what_is_finished_is_not_run_again(skill: Any, t
     assert "Scenario II:" in done.stdout
     assert "4 of 4 jobs" in done.stdout
     found = skill.folder / "found"
+    arms = found / "arms"
+    both, reward_only, neither = (
+        (arms / f"DAIB_in_{where}" / "perception.safetensors").read_bytes()
+        for where in ("reward_and_policy", "the_reward_only", "neither")
+    )
+    assert both != reward_only == neither
     rows = (found / "scenarios.csv").read_text().splitlines()
     # Six methods in two scenarios, under a line of names.
     assert len(rows) == 13
     assert len({",".join(row.split(",")[:3]) for row in rows}) == 13
     assert "2 of 2 jobs" in done.stdout
     assert "pretraining: DAIB in reward and policy" in done.stdout
-    assert "1 of 1 jobs" in done.stdout
+    assert "3 of 3 jobs" in done.stdout
     assert "Ablation: success in %" in done.stdout
     assert "Reward models, 25 to 5" in done.stdout
     assert [row.split(",")[1] for row in (found / "rewards.csv").read_text().splitlines()] == ["model", "DAIB", "VIB"]

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from skillcore.bench.ablation import ablation_table, rates_of
+from skillcore.bench.ablation import ablation_table, policy_from, rates_of
 from skillcore.bench.ablation import jobs_of as ablation_jobs
 from skillcore.bench.conditions import Ablation, Conditions, RewardStudy, Split, load_conditions
 from skillcore.bench.jobs import Job, result_of
@@ -364,10 +364,21 @@ def test_the_table_of_the_ablation_pools_variants_and_seeds(tmp_path: Path) -> N
     assert (counted["all of it", "online"], counted["less", "online"]) == (Rate(9, 10), Rate(5, 10))
     # What is run to see that everything runs is small, and the same otherwise.
     small = chosen.smallest()
-    assert list(small.arms) == ["all of it"]
-    assert len(ablation_jobs(small)) == 1
-    assert small.arms["all of it"].recipe.training.steps == 2
-    assert small.arms["all of it"].recipe.learner.options["pretrain_steps"] == 2
+    assert list(small.arms) == ["all of it", "less"]
+    assert len(ablation_jobs(small)) == 2
+    assert all(arm.recipe.training.steps == 2 for arm in small.arms.values())
+    assert all(arm.recipe.learner.options["pretrain_steps"] == 2 for arm in small.arms.values())
+
+
+def test_arms_that_differ_in_the_reward_model_alone_have_one_policy() -> None:
+    paper = load_conditions(ROOT / "benchmarks" / "paper.yaml").ablation
+    assert paper is not None
+    alike = {name: policy_from(paper, name) for name in paper.arms}
+    assert alike == {
+        "DAIB in reward and policy": None,
+        "DAIB in the reward only": None,
+        "DAIB in neither": "DAIB in the reward only",
+    }
 
 
 # --- a folder of results ---
