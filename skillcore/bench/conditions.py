@@ -21,12 +21,14 @@ class Split(StrictModel):
     """How many variants a reward model is trained on, its threshold is chosen on, and it is tested on.
 
     train, choose, test: numbers of variants for training, drawn anew by each seed; those tested on share no family with
-    the others. test "held-out": all variants that are held out.
+    the others. test "held-out": all variants that are held out. one_bench: each variant is filmed on one bench, the
+    same in all its episodes, instead of on a new one in each.
     """
 
     train: Count
     choose: Count
     test: Count | Literal["held-out"]
+    one_bench: bool = False
 
 
 class RewardStudy(StrictModel):

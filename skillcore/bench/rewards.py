@@ -119,26 +119,47 @@ def run_study(
     jobs = jobs_of(study)
     if all(result_of(out, job) is not None for job in jobs):
         return
+    places = {
+        one_bench: _collected(study, skill, cells, datasets, one_bench, size_px, announce)
+        for one_bench in sorted({split.one_bench for split in study.splits.values()})
+    }
+    run_all(jobs, out, _run, (study, skill.name, bundle, places, size_px), workers=workers, report=report)
+
+
+def _collected(
+    study: RewardStudy,
+    skill: Skill,
+    cells: Sequence[str],
+    datasets: Path,
+    one_bench: bool,
+    size_px: int,
+    announce: Callable[[str], Callable[[int, int, int], None]],
+) -> Path:
+    """The dataset of all splits that are filmed alike, made if it is missing."""
     entries = list(skill.variants())
-    sets = [draw_sets(split, entries, seed) for split in study.splits.values() for seed in study.seeds]
+    splits = [split for split in study.splits.values() if split.one_bench == one_bench]
+    sets = [draw_sets(split, entries, seed) for split in splits for seed in study.seeds]
     names = tuple(sorted({name for one in sets for name in (*one.train, *one.choose, *one.test)}))
-    place = datasets / f"{skill.name}-{len(names)}-variants-{study.episodes}"
+    benches = "-one-bench" if one_bench else ""
+    place = datasets / f"{skill.name}-{len(names)}-variants-{study.episodes}{benches}"
     collect(
-        Assignment(skill.name, tuple(cells), study.episodes * len(cells), 0, names=names),
+        Assignment(skill.name, tuple(cells), study.episodes * len(cells), 0, names=names, one_bench=one_bench),
         place,
         report=announce(f"{len(names)} variants shown by the demonstrator, in {place}"),
     )
     with EpisodeStore(place, create=False) as store:
         ReplayCache.open(store, size_px=size_px, order=by_content)
-    run_all(jobs, out, _run, (study, skill.name, bundle, place, size_px), workers=workers, report=report)
+    return place
 
 
-def _run(job: Job, study: RewardStudy, skill_name: str, bundle: Path, place: Path, size_px: int) -> dict[str, Any]:
+def _run(
+    job: Job, study: RewardStudy, skill_name: str, bundle: Path, places: dict[bool, Path], size_px: int
+) -> dict[str, Any]:
     registry = Registry.discover()
     skill: Skill = registry.make("skills", skill_name, {}, Context(name=skill_name))
     split, model = job.what
     sets = draw_sets(study.splits[split], list(skill.variants()), job.seed)
-    with EpisodeStore(place, create=False) as store:
+    with EpisodeStore(places[study.splits[split].one_bench], create=False) as store:
         every = ReplayCache.open(store, size_px=size_px, order=by_content)
     train, choose, test = (_of_variants(every, names) for names in (sets.train, sets.choose, sets.test))
     if model == BUNDLES:

@@ -45,7 +45,8 @@ class Assignment:
 
     variants: how many, from which number on, with what seed they are drawn, and which are left out; or `names` of
     single ones. policy: folder of a bundle that acts: its policy, its policy with noise, and the skill's search
-    around where it locates success, in turn; "" for the demonstrator.
+    around where it locates success, in turn; "" for the demonstrator. one_bench: whether a variant looks the same in
+    all its episodes, as where each is filmed in one go, instead of anew in each.
     """
 
     skill: str
@@ -57,6 +58,7 @@ class Assignment:
     policy: str = ""
     without: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    one_bench: bool = False
 
     @property
     def variants(self) -> int:
@@ -97,14 +99,16 @@ def collect_variant(
     episodes: int,
     seed: int,
     policy: Brain | None = None,
+    one_bench: bool = False,
 ) -> list[Episode]:
-    """Episodes of one variant, each with a look of its own. Those that end in a fault of the arm are left out.
+    """Episodes of one variant, each with a look of its own, or all with `one_bench`. Those that end in a fault of the
+    arm are left out.
 
     policy: who acts; without it the skill's demonstrator.
     """
     found = []
     for number in range(episodes):
-        task.change_look(seed_for(seed, f"look of {variant.name}", number))
+        task.change_look(seed_for(seed, f"look of {variant.name}", 0 if one_bench else number))
         info = EpisodeInfo(
             skill=skill.name,
             variant=variant.name,
@@ -245,5 +249,12 @@ def _episodes(
     task = skill.task(cell, variant, scenario=COLLECTING, seed=seed, judge=None, max_steps=steps)
     task.judge = Stopping(task, STEPS_AFTER_SUCCESS if policy is None else POLICY_STEPS_AFTER_SUCCESS)
     return collect_variant(
-        skill, task, variant, cell_name=cell.name, episodes=assignment.episodes, seed=assignment.seed, policy=policy
+        skill,
+        task,
+        variant,
+        cell_name=cell.name,
+        episodes=assignment.episodes,
+        seed=assignment.seed,
+        policy=policy,
+        one_bench=assignment.one_bench,
     )
