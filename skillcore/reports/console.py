@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -87,6 +88,10 @@ class LiveConsole:
 
     def trial(self, result: TrialResult, figures: dict[str, float], /) -> None:
         self._results.append(result)
+        if result.aborted:
+            # What stopped the arm is told at once, though practice goes on: somebody may have to see to it.
+            told = f"{self._stage} trial {len(self._results)} aborted: {result.aborted}"
+            self._print(*textwrap.wrap(told, min(WIDTH, self._console.width), subsequent_indent="    "))
         if self._live is not None:
             self._live.update(self._drawn(), refresh=True)
             return
@@ -155,8 +160,9 @@ class LiveConsole:
         if checks := self._checks():
             parts.append(f"{checks[0]} of the last {checks[1]} without noise")
         parts += [f"reward model: {judgement(every)}", f"peak force {_peak_n(self._results):.0f} N"]
-        clamps = _clamps(self._results)
-        return [*parts, f"{clamps} clamps"] if clamps else parts
+        aborted = sum(bool(result.aborted) for result in self._results)
+        counts = {"clamps": _clamps(self._results), "aborted": aborted}
+        return [*parts, *(f"{count} {name}" for name, count in counts.items() if count)]
 
     def _folded(self, first: str, parts: Sequence[str]) -> list[str]:
         """Pieces in lines that are broken between them only."""

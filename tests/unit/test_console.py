@@ -6,6 +6,7 @@ import io
 import random
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -114,6 +115,15 @@ def plain(width: int) -> Console:
 def written(console: Console) -> str:
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+def watch_a_fault(console: Console) -> None:
+    """A job whose fourth trial is stopped."""
+    why = "protective stop: the safety system stopped the arm, as it does where a force above its limits is met"
+    with LiveConsole(console, TITLE) as live:
+        live.stage("practice", 10, [])
+        for result in trials(6):
+            live.trial(replace(result, aborted=why) if result.number == 3 else result, {})
 
 
 # --- line by line ------------------------------------------------------------------------------------------------
@@ -229,6 +239,20 @@ def drawn_once(screen: Screen) -> None:
     assert screen.wrapped == 0, screen.lines
     assert sum(line.startswith("last trials") for line in screen.lines) == 1, screen.lines
     assert screen.lines[-1].startswith("time left"), screen.lines
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_what_stopped_a_trial_is_told_and_stays(width: int, terminal: Callable[[int], tuple[Console, Screen]]) -> None:
+    console, screen = terminal(width)
+    watch_a_fault(console)
+    piped = plain(width)
+    watch_a_fault(piped)
+    for lines in (screen.lines, written(piped).splitlines()):
+        text = " ".join(line.strip() for line in lines)
+        assert text.count("practice trial 4 aborted: protective stop: the safety system stopped the arm") == 1
+        assert text.endswith("1 aborted")
+        assert max(map(len, lines)) <= min(width, 80)
+    assert screen.wrapped == 0
 
 
 @pytest.mark.parametrize("no_color", [False, True])
