@@ -49,7 +49,7 @@ def _prepared(
     check_fit(found, loaded, skill)
     settings = {
         "connector": connector,
-        "cell": str(loaded.file),
+        "cell": str(loaded.file.resolve()),
         "taught": taught_at(loaded),
         "seed": seed,
         "bundle": str(found.folder),

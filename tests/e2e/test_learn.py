@@ -29,6 +29,8 @@ from skillcore.plugins import Registry
 from skillcore.storage import sha256_of
 from skillcore.types import Episode
 
+ROOT = Path(__file__).parents[2]
+
 Start = Any
 SHORT = ("--zero-shot", "2", "--trials", "3", "--acceptance", "2")
 
@@ -135,9 +137,13 @@ def test_a_gate_of_nothing_is_passed(home: Path, tiny: Path, capsys: pytest.Capt
 
 
 def test_eval_counts_and_run_inserts(skill: Any, tiny: Path) -> None:
-    tested = skill("eval", "insertion", "--connector", "hdmi", "--bundle", str(tiny), "--trials", "2")
+    shutil.copy(ROOT / "cell_configs" / "sim.yaml", skill.folder / "own.yaml")
+    hdmi = ("insertion", "--connector", "hdmi", "--cell", "own.yaml")
+    tested = skill("eval", *hdmi, "--bundle", str(tiny), "--trials", "2")
     assert tested.returncode in (0, 1), tested.stderr
     run = only_run(skill.home, "eval")
+    # Whoever reads it later may be in another folder.
+    assert json.loads((run / "run.json").read_bytes())["cell"] == str((skill.folder / "own.yaml").resolve())
     page = Path(line_of(tested.stdout, "report:")).read_text(encoding="utf-8")
     assert "<h1>HDMI type A</h1>" in page
     # Where the socket is was noted, so that reasons can be told.
@@ -210,7 +216,7 @@ def test_an_unknown_skill_ends_with_2(skill: Any) -> None:
 def test_a_bundle_for_another_cell_is_refused_with_what_differs(
     home: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sim = (Path(__file__).parents[2] / "cell_configs" / "sim.yaml").read_text(encoding="utf-8")
+    sim = (ROOT / "cell_configs" / "sim.yaml").read_text(encoding="utf-8")
     Path("fine.yaml").write_text(sim.replace("name: sim", "name: fine").replace("step_m: 5 mm", "step_m: 2 mm"))
     assert main(learn_arguments(tiny, *SHORT, "--cell", "fine.yaml")) == 2
     err = capsys.readouterr().err
