@@ -84,7 +84,8 @@ def export_episodes(
         written = write_lerobot(
             store, rows, out, pictures=images.value, final_frame=final_frame, task=task, progress=progress
         )
-    typer.echo(f"exported: {written.episodes} episodes, {written.frames} frames, {len(written.tasks)} tasks")
+    tasks = f"{len(written.tasks)} task{'s' if len(written.tasks) != 1 else ''}"
+    typer.echo(f"exported: {written.episodes} episodes, {written.frames} frames, {tasks}")
     if written.left_out:
         typer.echo(f"left out: {len(written.left_out)} episodes without a step")
     typer.echo(f"data:     {written.folder}")
