@@ -13,7 +13,7 @@ import typer
 
 from skillcore.cli.data_output import Folder, episodes_table, progress_bar
 from skillcore.cli.options import Seed
-from skillcore.cli.output import console, print_note, printable
+from skillcore.cli.output import console, counted, print_note, printable
 from skillcore.errors import InputError
 from skillcore.storage import in_bytes
 
@@ -101,11 +101,11 @@ def delete_command(
         if not rows:
             raise InputError(f"{folder}: no episode fits", cure=f"see what is there: skill data list {folder}")
         _say_what_goes(folder, rows, total, store, erase=erase)
-        _ask(f"Delete {_count(rows)} of {total}?", is_certain=yes)
+        _ask(f"Delete {counted(len(rows), 'episode')} of {total}?", is_certain=yes)
         gone = store.delete(row.id for row in rows)
         if erase:
             store.erase(gone)
-    typer.echo(f"deleted {_count(gone)}, {in_bytes(sum(row.bytes for row in gone))}")
+    typer.echo(f"deleted {counted(len(gone), 'episode')}, {in_bytes(sum(row.bytes for row in gone))}")
     if not erase:
         place = shlex.quote(str(folder))
         typer.echo(f"they lie in {folder / 'deleted'} until you remove that folder")
@@ -125,7 +125,7 @@ def restore_command(folder: Folder, episode: Episodes = None) -> None:
             raise InputError(f"{folder}: no deleted episode lies there", cure="nothing needs to be brought back")
         wanted = [id_named(there, name, where=folder / "deleted") for name in episode or ()]
         back = store.restore(wanted or None)
-    typer.echo(f"brought back {_count(back)}: {', '.join(row.id for row in back[:SHOWN])}")
+    typer.echo(f"brought back {counted(len(back), 'episode')}: {', '.join(row.id for row in back[:SHOWN])}")
     typer.echo(f"next:   skill data list {shlex.quote(str(folder))}")
 
 
@@ -194,7 +194,10 @@ def _say_what_goes(folder: Path, rows: Sequence[EpisodeRow], total: int, store: 
     corrections = store.corrections()
     told = sum(row.id in corrections for row in rows)
     size = in_bytes(sum(row.bytes for row in rows))
-    typer.echo(f"{_count(rows)} of {total}, {size}" + (f"; people have corrected {told} of them" if told else ""))
+    typer.echo(
+        f"{counted(len(rows), 'episode')} of {total}, {size}"
+        + (f"; people have corrected {told} of them" if told else "")
+    )
     if erase:
         print_note("with --erase they are gone for good")
     if _run_of(folder) is not None:
@@ -214,10 +217,6 @@ def _ask(question: str, *, is_certain: bool) -> None:
 
 def _can_ask() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
-
-
-def _count(rows: Sequence[EpisodeRow]) -> str:
-    return f"{len(rows)} episode" + ("" if len(rows) == 1 else "s")
 
 
 def _run_of(folder: Path) -> Path | None:

@@ -66,6 +66,7 @@ def export_episodes(
     ] = "{skill}: {variant}",
 ) -> None:
     """Write episodes of DIR as a LeRobot dataset (v3.0), to train with LeRobot or to share."""
+    from skillcore.cli.output import counted
     from skillcore.episodes import EpisodeStore, Filters
     from skillcore.episodes.naming import episode_named
     from skillcore.exchange.lerobot_write import write_lerobot
@@ -84,10 +85,10 @@ def export_episodes(
         written = write_lerobot(
             store, rows, out, pictures=images.value, final_frame=final_frame, task=task, progress=progress
         )
-    tasks = f"{len(written.tasks)} task{'s' if len(written.tasks) != 1 else ''}"
-    typer.echo(f"exported: {written.episodes} episodes, {written.frames} frames, {tasks}")
+    amounts = {"episode": written.episodes, "frame": written.frames, "task": len(written.tasks)}
+    typer.echo(f"exported: {', '.join(counted(number, what) for what, number in amounts.items())}")
     if written.left_out:
-        typer.echo(f"left out: {len(written.left_out)} episodes without a step")
+        typer.echo(f"left out: {counted(len(written.left_out), 'episode')} without a step")
     typer.echo(f"data:     {written.folder}")
     typer.echo(f"next:     LeRobotDataset(repo_id={written.folder.name!r}, root={str(written.folder)!r})")
 

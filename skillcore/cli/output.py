@@ -87,6 +87,11 @@ def training(stage: str) -> Progress:
     return report
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things in words: one episode, or episodes."""
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
 def printable(text: str) -> str:
     """Text from a file that anybody may have written, without what would steer the terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)

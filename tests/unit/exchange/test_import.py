@@ -404,7 +404,7 @@ def test_export_tells_what_to_type_next(
     arguments = ["data", "export", str(store.folder), "--out", str(out), "--variant", "usb_a", "--outcome", "success"]
     assert main(arguments) == 0
     told = capsys.readouterr().out
-    assert "exported: 1 episodes, 6 frames, 1 tasks" in told
+    assert "exported: 1 episode, 6 frames, 1 task\n" in told
     assert f"LeRobotDataset(repo_id='out', root={str(out)!r})" in told
     assert json.loads((out / "meta" / "info.json").read_text())["total_episodes"] == 1
     assert main(arguments) == 2
