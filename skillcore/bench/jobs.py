@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import re
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 
 import torch
 
-from skillcore.learning.processes import process_context
+from skillcore.learning.processes import end_with_parent, process_context
 from skillcore.storage import make_folder_durably, write_json_durably
 
 Report = Callable[["Job", int, int], None]
@@ -64,7 +65,7 @@ def run_all(
     make_folder_durably(out / "results")
     done = len(jobs) - len(waiting)
     count = min(workers or os.cpu_count() or 1, max(1, len(waiting)))
-    with ProcessPoolExecutor(count, mp_context=process_context(), initializer=_deaf) as pool:
+    with ProcessPoolExecutor(count, mp_context=process_context(), initializer=_begin) as pool:
         futures = {pool.submit(_run, work, job, out, arguments): job for job in waiting}
         try:
             for future in as_completed(futures):
@@ -82,6 +83,16 @@ def run_all(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+_idle = threading.Event()
+"""Set while this process has no job."""
+
+
+def _begin() -> None:
+    _deaf()
+    _idle.set()
+    end_with_parent(_idle)
+
+
 def _deaf() -> None:
     """A process without a job has nothing to stop, and nothing to say."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -95,8 +106,10 @@ def _interrupted(number: int, frame: FrameType | None) -> None:
 
 def _run(work: Callable[..., dict[str, Any]], job: Job, out: Path, arguments: tuple[Any, ...]) -> None:
     torch.set_num_threads(1)
+    _idle.clear()
     signal.signal(signal.SIGINT, _interrupted)
     try:
         write_json_durably(out / "results" / f"{job.name}.json", work(job, *arguments))
     finally:
         _deaf()
+        _idle.set()

@@ -22,7 +22,7 @@ from skillcore.cell_config import load_cell
 from skillcore.episodes import EpisodeStore
 from skillcore.errors import DeviceError, SkillcoreError
 from skillcore.learning.bundles import load_bundle
-from skillcore.learning.processes import process_context
+from skillcore.learning.processes import parent_lives, process_context
 from skillcore.learning.recipe import Brain
 from skillcore.learning.rollout import DemonstratorActor, PolicyActor, run_episode
 from skillcore.learning.seeds import rng_for, seed_for
@@ -230,7 +230,7 @@ def _work(
                     continue
                 with open_cell(loaded, instance=instance) as cell:
                     for index in mine:
-                        if stop.is_set():
+                        if stop.is_set() or not parent_lives():
                             return
                         variant = assignment.variant(skill, index)
                         episodes = [] if variant.name in have else _episodes(assignment, skill, cell, variant, policy)
