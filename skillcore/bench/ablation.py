@@ -26,7 +26,7 @@ from skillcore.skill import Skill
 if TYPE_CHECKING:
     from rich.table import Table
 
-REWARD_PARTS = ("reward_model", "warm_reward_model", "false_positives")
+REWARD_PARTS = ("reward_model", "warm_reward_model", "false_positives", "wrong_claims")
 """What of a recipe the policy does not depend on."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,13 @@ class Pretraining:
                 data, seed=seed_for(self._seed, "reward model"), progress=progress, start=start
             ),
         )
-        reward, figures = choose_threshold(brain.reward_model, validation, recipe.false_positives, apart)
+        reward, figures = choose_threshold(
+            brain.reward_model,
+            validation,
+            recipe.false_positives,
+            wrong_claims=recipe.wrong_claims,
+            apart=apart,
+        )
         told = {
             "reward model on validation variants": figures,
             "estimate of the way on validation variants": way_errors(brain.perception, validation),
@@ -135,20 +142,25 @@ def features_of(perception: Perception, data: ReplayCache, progress: Progress, b
 
 
 def choose_threshold(
-    reward_model: RewardModel, validation: ReplayCache, false_positives: float, apart: str = APART
+    reward_model: RewardModel,
+    validation: ReplayCache,
+    false_positives: float,
+    *,
+    wrong_claims: float = 1.0,
+    apart: str = APART,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Sets the lowest threshold that keeps false positives among validation frames at or below the share allowed.
+    """Sets the lowest threshold that keeps two shares at or below what is allowed: of the failures among validation
+    frames, those that look like success; of validation episodes, those that `RULE` would end in a wrong claim.
 
-    The share is the mean over variants, so that none outweighs the others, and never below that of all frames. Returns
-    what the card says of the threshold, and the figures at it. Raises InputError where no frame is known to be none of
-    success.
+    The share of frames is the mean over variants, so that none outweighs the others, and never below that of all
+    frames. Returns what the card says of the threshold, and the figures at it. Raises InputError where no frame is
+    known to be none of success.
     """
     scores = scores_of(reward_model, validation)
-    known = validation.success >= 0
-    success = validation.success == 1
+    failure = validation.success == 0
     variants = np.array(validation.variants)[validation.episode]
     names = sorted(set(variants))
-    failures = [np.sort(scores[known & ~success & (variants == name)]) for name in names]
+    failures = [np.sort(scores[failure & (variants == name)]) for name in names]
 
     pooled = np.concatenate(failures)
     if not len(pooled):
@@ -156,20 +168,30 @@ def choose_threshold(
             f"no frame of {apart} is known to be a failure, so that no threshold can be chosen",
             cure="add episodes that fail, or label some: skill data relabel",
         )
+    deceiving = _deceiving_levels(scores, validation)
 
-    def share_above(threshold: float) -> float:
+    def shares_above(threshold: float) -> tuple[float, float]:
         shares = [1.0 - np.searchsorted(one, threshold, side="right") / len(one) for one in failures if len(one)]
-        return max(float(np.mean(shares)), float(np.mean(pooled > threshold)))
+        frames = max(float(np.mean(shares)), float(np.mean(pooled > threshold)))
+        return frames, float(np.mean(deceiving > threshold))
+
+    def fits(threshold: float) -> bool:
+        frames, claims = shares_above(threshold)
+        return frames <= false_positives and claims <= wrong_claims
 
     candidates = np.unique(np.concatenate([np.linspace(0.5, 0.99, 50), 1.0 - np.logspace(-2, -5, 40)]))
-    fitting = [float(one) for one in candidates if share_above(float(one)) <= false_positives]
+    fitting = [float(one) for one in candidates if fits(float(one))]
     threshold = fitting[0] if fitting else float(candidates[-1])
     reward_model.threshold = threshold
     figures = reward_figures(scores, validation, threshold)
-    among = f"false positives among single frames of {apart}"
-    chosen = f"lowest with at most {false_positives:.1%} {among}"
+
+    def told(frames: float, claims: float) -> str:
+        return f"{frames:.1%} false positives among single frames and {claims:.2%} wrong claims among trials of {apart}"
+
+    chosen = f"lowest with at most {told(false_positives, wrong_claims)}"
     if not fitting:
-        chosen = f"greatest there is, with {share_above(threshold):.1%} {among}; {false_positives:.1%} were allowed"
+        found, allowed = shares_above(threshold), f"{false_positives:.1%} and {wrong_claims:.2%}"
+        chosen = f"greatest there is, with {told(*found)}; {allowed} were allowed"
     reward = {
         "threshold": threshold,
         "agreement": str(RULE),
@@ -177,6 +199,17 @@ def choose_threshold(
         "validation_variants": names,
     }
     return reward, figures
+
+
+def _deceiving_levels(scores: NDArray[np.float32], data: ReplayCache) -> NDArray[np.float32]:
+    """(episodes,) below which threshold `RULE` would take each episode for a success before it is one; -inf where at
+    none, as where nothing is known of an episode."""
+    levels = []
+    for first, end in pairwise(data.episode_starts):
+        success = data.success[first:end]
+        before = np.cumsum(success == 1) == 0
+        levels.append(RULE.levels(scores[first:end])[before & (success == 0)].max(initial=-np.inf))
+    return np.array(levels, np.float32)
 
 
 def scores_of(reward_model: RewardModel, data: ReplayCache, batch: int = 512) -> NDArray[np.float32]:

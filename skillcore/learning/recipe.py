@@ -45,7 +45,8 @@ class Recipe(StrictModel):
     """How a skill is pretrained.
 
     representation, learner: of the policy. reward_model: it has a representation of its own. training: of the policy's
-    representation. false_positives: what the reward threshold allows at most, on variants that were not trained on.
+    representation. false_positives, wrong_claims: what the reward threshold allows at most, on variants that were not
+    trained on: the share of frames that look like success and are none, and of trials that would end in a wrong claim.
     prior_frames: how much offline data a bundle brings along for practice. warm_reward_model: whether the reward
     model's representation begins from the policy's weights, as far as the two are alike; each goes its own way then.
     """
@@ -56,6 +57,7 @@ class Recipe(StrictModel):
     reward_model: PartChoice = PartChoice(name="daib")
     training: Training = Training()
     false_positives: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
+    wrong_claims: Annotated[float, Field(gt=0.0, le=1.0)] = 0.005
     prior_frames: Annotated[int, Field(ge=0)] = 15000
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from skillcore.types import PAST, EpisodeInfo, Observation, Past
@@ -37,6 +38,12 @@ class Rule:
         """(frames,) where an episode whose frames look like success in `high` (frames,) counts as succeeded."""
         sums = np.cumsum(np.concatenate([np.zeros(self.window, np.int64), high]))
         return np.asarray(high & (sums[self.window :] - sums[: -self.window] >= self.agreement))
+
+    def levels(self, score: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(frames,) the greatest threshold below which an episode of these scores (frames,) counts as succeeded."""
+        before = np.full(self.window - 1, -np.inf, score.dtype)
+        windows = np.sort(sliding_window_view(np.concatenate([before, score]), self.window), axis=1)
+        return np.asarray(np.minimum(score, windows[:, self.window - self.agreement]))
 
 
 RULE = Rule(3, 4)

@@ -118,6 +118,37 @@ def test_where_nothing_fits_the_highest_threshold_is_taken(make_labelled_episode
     assert reward["chosen"].startswith("greatest there is, with 100.0% false positives")
 
 
+def deceived(make_episode: Any, score: float, count: int = 40) -> ReplayCache:
+    """Episodes of which one in twenty gets `score` in all frames before it succeeds, and in none of those after."""
+    episodes = []
+    for seed in range(count):
+        episode = make_episode(seed, "plug")
+        seated = episode.success == 1
+        episode.pose[:, 0] = np.where(seated, 1.0, score if seed % 20 == 0 else 0.0)
+        episodes.append(episode)
+    return ReplayCache.from_episodes(episodes)
+
+
+@pytest.mark.parametrize(("allowed", "least"), [(0.04, 0.8), (0.05, 0.5), (1.0, 0.5)])
+def test_no_more_trials_end_in_a_wrong_claim_than_are_allowed(
+    make_labelled_episode: Any, allowed: float, least: float
+) -> None:
+    model = Known()
+    reward, _ = choose_threshold(model, deceived(make_labelled_episode, 0.795), 0.5, wrong_claims=allowed)
+    assert model.threshold == pytest.approx(least)
+    assert f"{allowed:.2%} wrong claims among trials" in reward["chosen"]
+
+
+def test_what_looks_like_success_after_success_is_no_wrong_claim(make_labelled_episode: Any) -> None:
+    episode = make_labelled_episode(0, "plug")
+    # Seated for three frames, then drawn out a little, which looks the same.
+    episode.success[:] = [0, 0, 1, 1, 1, 0, 0]
+    episode.pose[:, 0] = [0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0]
+    model = Known()
+    choose_threshold(model, ReplayCache.from_episodes([episode]), 0.5, wrong_claims=0.01)
+    assert model.threshold == 0.5
+
+
 def test_without_failures_there_is_nothing_to_choose_by(make_labelled_episode: Any) -> None:
     data = validation([(2, low, high)], make_labelled_episode)
     data.success = np.ones_like(data.success)

@@ -84,6 +84,19 @@ def test_a_rule_holds_of_saved_scores_where_the_judge_said_so(high: list[bool], 
     assert rule.holds(np.array(high)).tolist() == said
 
 
+@given(
+    st.lists(st.floats(0.0, 1.0, width=32), min_size=1, max_size=12),
+    st.integers(1, 4),
+    st.integers(0, 3),
+    st.floats(0.0, 1.0, width=32),
+)
+def test_a_rule_holds_below_the_level_it_tells(
+    scores: list[float], agreement: int, more: int, threshold: float
+) -> None:
+    rule, score = Rule(agreement, agreement + more), np.array(scores, np.float32)
+    assert rule.holds(score > threshold).tolist() == (rule.levels(score) > threshold).tolist()
+
+
 def test_whether_a_saved_episode_looked_like_success_goes_by_the_rule_it_was_judged_by() -> None:
     scores = np.array([0.1, 0.7, 0.1, 0.7, 0.1], np.float32)
 
