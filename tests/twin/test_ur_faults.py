@@ -205,9 +205,7 @@ def test_a_compliant_motion_presses_no_harder_than_told(
 
 
 @pytest.mark.parametrize("changes", [{}, {"compliance": {"mode": "servo", "tool_force_limit_n": 120.0}}])
-def test_what_is_not_seen_is_not_pressed_on(
-    changes: dict[str, Any], make_arm: Callable[..., Any], robot: Any
-) -> None:
+def test_what_is_not_seen_is_not_pressed_on(changes: dict[str, Any], make_arm: Callable[..., Any], robot: Any) -> None:
     """Long before a stream that stands still counts as a fault, the tool goes no further."""
     arm = make_arm(RemoteUrArm, stale_s=2.0, **changes)
     arm.connect()
