@@ -114,7 +114,7 @@ def fault(
     lasts: Annotated[
         str | None, typer.Option("--for", help="How long it lasts; else until --clear.", show_default=False)
     ] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="End the fault, or all of them.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="End the fault, or all; unlock a protective stop.")] = False,
     at_random: Annotated[bool, typer.Option("--random", help="Faults by chance, within --within.")] = False,
     times: Annotated[int, typer.Option(min=1, max=1000, help="How many faults by chance.")] = 1,
     within: Annotated[str, typer.Option(help="The span for faults by chance.")] = "10 s",
@@ -223,6 +223,8 @@ def _print_state(pid: int, state: dict[str, Any]) -> None:
     )
     position = ", ".join(f"{value * 1e3:.1f}" for value in state["tcp_from_base"][:3])
     typer.echo(f"  TCP [{position}] mm, {state['missing_m'] * 1e3:.1f} mm from the seat")
+    if state["safety_mode"] == "PROTECTIVE_STOP":
+        typer.echo("  a connected driver unlocks it; else unlock it as on the pendant: skill twin fault --clear")
     if state["faults"]:
         typer.echo("  faults on purpose: " + ", ".join(state["faults"]))
     for line in state["log"][-5:]:

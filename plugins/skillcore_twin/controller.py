@@ -149,6 +149,14 @@ class Controller(Body):
             self.note("protective stop unlocked, the program goes on")
         return "Protective stop releasing"
 
+    def unlock_by_hand(self) -> bool:
+        """Somebody unlocks a protective stop on the pendant, and does not press play. Whether there was one."""
+        if self.protective_since_s is None:
+            return False
+        self.protective_since_s = None
+        self.note("protective stop unlocked on the pendant")
+        return True
+
     def press_emergency_stop(self) -> None:
         """Power goes, the program with it."""
         self.note("emergency stop pressed")

@@ -19,11 +19,15 @@ RANDOM_LASTS_S = (0.2, 2.0)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """begin: it happens. end: what made it is gone again; None for what happens at once and is not lasting."""
+    """begin: it happens. end: what made it is gone again; None for what happens at once and is not lasting.
+
+    undo: a person puts right what has happened at once; says whether there was anything to put right.
+    """
 
     summary: str
     begin: Callable[[], None]
     end: Callable[[], None] | None = None
+    undo: Callable[[], bool] | None = None
 
     @property
     def lasting(self) -> bool:
@@ -61,6 +65,7 @@ def controller_faults(controller: Controller, rtde: RtdeServer, network: Network
         "protective_stop": Fault(
             "the safety system stops the arm and pauses the program",
             lambda: controller.protective_stop("caused on purpose"),
+            undo=controller.unlock_by_hand,
         ),
         "emergency_stop": Fault(
             "somebody presses the emergency stop; at the end it is released, and the robot switched on again",
@@ -123,13 +128,17 @@ class FaultSchedule:
         return told
 
     def clear(self, name: str = "") -> list[str]:
-        """Ends a fault, or all of them, also those that have not begun. Returns what was ended."""
-        names = [name] if name else sorted(self.active | {timed.name for timed in self._timed})
-        for one in names:
-            self._fault(one)
+        """Ends a fault, or all of them, also those that have not begun and those that nobody caused on purpose but a
+        person can undo. Returns what was ended."""
+        ended = []
+        for one in [name] if name else sorted(self.faults):
+            undo = self._fault(one).undo
+            is_due = one in self.active or any(timed.name == one for timed in self._timed)
             self._timed = [timed for timed in self._timed if timed.name != one]
             self._end(one)
-        return names
+            if (undo is not None and undo()) or is_due:
+                ended.append(one)
+        return ended
 
     def due(self, now_s: float) -> None:
         """Begins and ends what has come to its time."""

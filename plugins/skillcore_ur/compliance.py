@@ -25,6 +25,8 @@ FIRST_M_S_N, FIRST_WEIGHT_N2 = 0.003, 1000.0
 """What a newton makes of speed before anything was seen, and how much that counts: as some ticks of motion."""
 SPEED_PER_FORCE_M_S_N = (5e-4, 2e-2)
 KEPT = 0.99
+OFFSET_TICKS = 60
+"""Over so many ticks, half a second, the force is averaged that a free tool shows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +62,31 @@ def shifted(pose: Pose, way: Array) -> Pose:
     return Pose(pose.position_m + way[:3], rotation_from_rotvec(way[3:]) @ pose.rotation)
 
 
+def contact_of(felt_n: Array) -> float:
+    """From 0 in free space to 1 where the tool presses."""
+    return min(1.0, max(0.0, (float(np.linalg.norm(felt_n)) - FREE_N) / (PRESSED_N - FREE_N)))
+
+
+class Offset:
+    """The force that is shown though nothing is touched: what yields to forces would walk away with it.
+
+    It is learned while the tool is free, and counts the less the harder the tool presses. A touch that is lighter than
+    `FREE_N` cannot be told from it.
+    """
+
+    def __init__(self) -> None:
+        self._mean_n = np.zeros(3)
+        self._seen = 0
+
+    def of(self, felt_n: Array) -> Array:
+        """(3,) how much of what is felt is none. Called once a tick."""
+        contact = contact_of(felt_n)
+        if contact == 0.0:
+            self._seen = min(self._seen + 1, OFFSET_TICKS)
+            self._mean_n = self._mean_n + (felt_n - self._mean_n) / self._seen
+        return (1.0 - contact) * self._mean_n
+
+
 class Drawing:
     """What force mode is to press with, so that the tool follows a target.
 
@@ -74,8 +101,13 @@ class Drawing:
         self._settings = settings
         self._told: deque[Array] = deque(maxlen=LATE_TICKS)
         self._product, self._square = FIRST_M_S_N * FIRST_WEIGHT_N2, FIRST_WEIGHT_N2
+        self._offset = Offset()
         self.contact = 0.0
         """From 0 in free space to 1 where the tool presses."""
+
+    def begin(self) -> None:
+        """A new motion: the sensor may have been zeroed since the last one."""
+        self._offset = Offset()
 
     @property
     def speed_per_force_m_s_n(self) -> float:
@@ -87,8 +119,7 @@ class Drawing:
     ) -> Array:
         """(6,) in base axes. felt_n: (3,) what the surroundings exert."""
         settings = self._settings
-        felt = float(np.linalg.norm(felt_n))
-        self.contact = min(1.0, max(0.0, (felt - FREE_N) / (PRESSED_N - FREE_N)))
+        self.contact, offset_n = contact_of(felt_n), self._offset.of(felt_n)
         if self.contact == 0.0:
             self._learn(twist[:3])
         away, share = between(measured, target), self.contact
@@ -96,8 +127,8 @@ class Drawing:
         soft = min(settings.stiffness_n_m, CORRECTION_HZ / yields)
         stiffness = soft + share * (settings.stiffness_n_m - soft)
         force = stiffness * away[:3] + (1.0 - share) * velocity[:3] / yields
-        force = shortened(force - share * settings.damping_n_s_m * twist[:3], force_limit_n)
-        self._told.append(force)
+        force = shortened(force - share * settings.damping_n_s_m * twist[:3] - offset_n, force_limit_n)
+        self._told.append(force + offset_n)
         torque = settings.turn_stiffness_nm_rad * away[3:]
         return np.concatenate([force, shortened(torque, settings.torque_limit_nm)])
 
@@ -112,28 +143,29 @@ class Drawing:
 
 
 class Admittance:
-    """The set point of a stiff arm that is to yield as a spring would. wrench: what the surroundings exert, in base
-    axes."""
+    """The set point `pose` of a stiff arm that is to yield as a spring would. wrench: what the surroundings exert, in
+    base axes."""
 
     def __init__(self, settings: Servo, start: Pose) -> None:
         self._settings = settings
-        self._pose = start
+        self._offset = Offset()
+        self.pose = start
 
     def step(self, target: Pose, velocity: Array, wrench: Wrench, force_limit_n: float, period_s: float) -> Pose:
         """The next set point."""
         settings = self._settings
-        away = between(self._pose, target)
+        away, felt_n = between(self.pose, target), wrench.force_n - self._offset.of(wrench.force_n)
         force = shortened(settings.stiffness_n_m * away[:3], force_limit_n)
         torque = shortened(settings.turn_stiffness_nm_rad * away[3:], settings.torque_limit_nm)
         # The target's own velocity is followed in free space only: in contact it would press beyond the spring.
         free = max(0.0, 1.0 - 2.0 * float(np.linalg.norm(wrench.force_n)) / force_limit_n)
-        linear = free * velocity[:3] + (force + wrench.force_n) / settings.damping_n_s_m
+        linear = free * velocity[:3] + (force + felt_n) / settings.damping_n_s_m
         turn = velocity[3:] + (torque + wrench.torque_nm) / settings.turn_damping_nm_s_rad
-        self._pose = Pose(
-            self._pose.position_m + linear * period_s,
-            rotation_from_rotvec(turn * period_s) @ self._pose.rotation,
+        self.pose = Pose(
+            self.pose.position_m + linear * period_s,
+            rotation_from_rotvec(turn * period_s) @ self.pose.rotation,
         )
-        return self._pose
+        return self.pose
 
 
 def shortened(vector: Array, longest: float) -> Array:

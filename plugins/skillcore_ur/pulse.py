@@ -23,7 +23,7 @@ IDLE_S = 0.02
 RELEASE_S = 1.0
 STOP_M_S2 = 4.0
 BLIND_S = 0.06
-"""After so long without a new packet a force would push the tool nobody knows where to."""
+"""After so long without a new packet nobody knows where a force would push the tool, or what a set point presses on."""
 ARRIVED = 0.7
 """Share of a step after which the target has arrived, so that the tool, which is late, has at the step's end."""
 
@@ -32,7 +32,6 @@ ARRIVED = 0.7
 class _Motion:
     ramp: Ramp
     admittance: Admittance | None
-    engaged: bool = False
 
 
 class Pulse:
@@ -67,6 +66,8 @@ class Pulse:
             ramp = Ramp(start, goal, now, now + ARRIVED * duration_s, force_limit_n)
             if motion is None:
                 admittance = None if isinstance(self._compliance, ForceMode) else Admittance(self._compliance, measured)
+                if self._drawing is not None:
+                    self._drawing.begin()
                 self._released.clear()
                 self._motion = _Motion(ramp, admittance)
             else:
@@ -145,8 +146,10 @@ class Pulse:
         compliance = self._compliance
         assert isinstance(compliance, Servo)
         assert motion.admittance is not None
-        felt = Wrench(reading.wrench[:3], reading.wrench[3:])
-        pose = motion.admittance.step(target, velocity, felt, ramp.force_limit_n, self._period_s)
+        pose = motion.admittance.pose
+        if self._link.age_s <= BLIND_S:
+            felt = Wrench(reading.wrench[:3], reading.wrench[3:])
+            pose = motion.admittance.step(target, velocity, felt, ramp.force_limit_n, self._period_s)
         with self._link.commands() as control:
             control.servoL(
                 list(pose.as_vector()), 0.0, 0.0, self._period_s, compliance.lookahead_time_s, compliance.gain

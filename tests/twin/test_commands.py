@@ -70,7 +70,15 @@ def test_the_life_of_a_twin(capsys: pytest.CaptureFixture[str]) -> None:
     assert "in 100 s, for 2 s" in says(capsys, "fault", "slider_zero", "--after", "100 s", "--for", "2")
     assert says(capsys, "fault", "--random", "--seed", "2", "--times", "3", "--within", "90 s").count(":") == 3
     assert "slider_zero: cleared" in says(capsys, "fault", "--clear")
+    assert "there was none" in says(capsys, "fault", "slider_zero", "--clear")
     assert "not in freedrive" in says(capsys, "guide", code=2)
+
+    # Nobody but a person unlocks what stands with no program on it.
+    says(capsys, "fault", "protective_stop")
+    assert "unlock it as on the pendant: skill twin fault --clear" in says(capsys, "status")
+    assert "protective_stop: cleared" in says(capsys, "fault", "--clear")
+    assert "safety NORMAL" in says(capsys, "status")
+    assert "there was none" in says(capsys, "fault", "--clear")
 
     note = client.the_twin(None)
     assert note.pid == state_pid(ADDRESS)

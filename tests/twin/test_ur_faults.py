@@ -204,6 +204,20 @@ def test_a_compliant_motion_presses_no_harder_than_told(
     arm.move_to(Pose(UP, here.rotation), speed_m_s=0.25, force_limit_n=60.0)
 
 
+@pytest.mark.parametrize("changes", [{}, {"compliance": {"mode": "servo", "tool_force_limit_n": 120.0}}])
+def test_what_is_not_seen_is_not_pressed_on(changes: dict[str, Any], make_arm: Callable[..., Any], robot: Any) -> None:
+    """Long before a stream that stands still counts as a fault, the tool goes no further."""
+    arm = make_arm(RemoteUrArm, stale_s=2.0, **changes)
+    arm.connect()
+    arm.move_to(Pose(UP, arm.read().tcp_from_base.rotation), speed_m_s=0.25, force_limit_n=60.0)
+    with servoing(arm):
+        robot.cause("stream_frozen")
+        time.sleep(0.3)
+        before = robot.position_m()
+        time.sleep(1.0)
+        assert float(np.linalg.norm(robot.position_m() - before)) < STILL_M
+
+
 def test_zeroing_is_checked(make_arm: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     arm = make_arm(zero_residual_n=0.5)
     arm.connect()

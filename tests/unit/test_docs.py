@@ -88,6 +88,16 @@ def test_the_commands_of_a_document_run(path: Path, workplace: Path, capsys: pyt
         assert main(arguments) == 0, f"{path.name}: skill {shlex.join(command)}: {capsys.readouterr().err}"
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_the_commands_that_are_not_run_are_right_as_well(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those in blocks of text need a robot, time or a package of the reader's own: their options are tried."""
+    for language, block in _FENCE.findall(path.read_text(encoding="utf-8")):
+        lines = [line.removeprefix("$ ") for line in block.splitlines()] if language == "text" else []
+        for line in (line for line in lines if line.startswith("skill ")):
+            command = shlex.split(line, comments=True)[1:]
+            assert main([*command, "--help"]) == 0, f"{path.name}: {line}: {capsys.readouterr().err}"
+
+
 def test_the_documents_hold_commands_to_run() -> None:
     tried = {command[0] for path in DOCUMENTS for command in read(path).commands}
     assert {"cell", "connectors", "plugins", "learn"} <= tried

@@ -108,3 +108,30 @@ def test_a_goal_is_brought_within_reach() -> None:
     assert np.linalg.norm(way[3:]) == pytest.approx(0.1)
     assert within_reach(HERE, THERE, distance_m=1.0, turn_rad=1.0).position_m == pytest.approx(THERE.position_m)
     assert shortened(np.array([3.0, 4.0]), 5.0) == pytest.approx([3.0, 4.0])
+
+
+@pytest.mark.parametrize("yields_m_s_n", [0.001, 0.003, 0.006])
+def test_a_free_tool_does_not_walk_away_with_what_its_sensor_shows(yields_m_s_n: float) -> None:
+    """Ten seconds of goals where the tool is: a force that was not zeroed moves it by 1.5 mm at most, not by 50."""
+    drawing, tick_s, shown = Drawing(ForceMode()), 0.008, np.array([1.6, -1.9, 0.5])
+    drawing.begin()
+    rng, place = np.random.default_rng(0), HERE
+    for _ in range(100):
+        ramp = Ramp(place, place, 0.0, 0.07, 40.0)
+        for tick in range(12):
+            target, velocity = ramp.at(tick * tick_s)
+            felt = shown + rng.normal(0.0, 0.2, 3)
+            told = drawing.wrench(target, velocity, place, np.zeros(6), felt, 40.0)
+            place = Pose(place.position_m + yields_m_s_n * (told[:3] + felt) * tick_s, place.rotation)
+    assert np.linalg.norm(place.position_m - HERE.position_m) < 0.0015
+    # Where the sensor was zeroed before the next motion, nothing is left of it.
+    drawing.begin()
+    assert not drawing.wrench(HERE, np.zeros(6), HERE, np.zeros(6), np.zeros(3), 40.0).any()
+
+
+def test_the_admittance_does_not_walk_away_with_what_its_sensor_shows() -> None:
+    follower = Admittance(Servo(mode="servo", tool_force_limit_n=100.0), HERE)
+    shown = Wrench(np.array([1.6, -1.9, 0.5]), np.zeros(3))
+    for _ in range(1250):
+        follower.step(follower.pose, np.zeros(6), shown, 40.0, 0.008)
+    assert follower.pose.position_m == pytest.approx(HERE.position_m, abs=1e-4)
