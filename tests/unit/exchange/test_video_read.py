@@ -98,7 +98,7 @@ def test_what_is_no_mp4_is_not_guessed(tmp_path: Path) -> None:
     ):
         path = tmp_path / f"{number}.mp4"
         path.write_bytes(data)
-        with pytest.raises(EpisodeError, match=rf"{number}\.mp4"):
+        with pytest.raises(EpisodeError, match=rf"^{number}\.mp4 is damaged: [A-Z][a-z ]+$"):
             seen(path)
 
 
