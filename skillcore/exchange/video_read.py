@@ -56,7 +56,9 @@ def read_video(
     except EpisodeError:
         raise
     except (av.error.FFmpegError, OSError, ValueError, MemoryError, OverflowError) as error:
-        raise EpisodeError(f"{shown(name)} is damaged: {shown(str(error) or type(error).__name__)}") from error
+        # Without the number and the whole path that FFmpeg puts around what it has to say.
+        said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise EpisodeError(f"{shown(name)} is damaged: {shown(said)}") from error
 
 
 def _read(

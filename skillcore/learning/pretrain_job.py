@@ -15,7 +15,8 @@ from skillcore.learning.bundles import Bundle, Card, new_card, save_bundle
 from skillcore.learning.datasets import Collection, Dataset
 from skillcore.learning.job import control_of
 from skillcore.learning.pretrain import Pretraining, Report
-from skillcore.learning.recipe import Recipe, completed
+from skillcore.learning.recipe import Recipe, completed, make_brain
+from skillcore.parts import ViewShape
 from skillcore.plugins import Registry
 from skillcore.skill import Skill
 from skillcore.storage import make_folder_durably
@@ -57,8 +58,9 @@ def pretrain(
 ) -> Card:
     """Makes a bundle in the new folder `place`. Returns its card.
 
-    kept: a bundle whose policy is kept as it is, so that only the reward model is trained. Raises UnknownNameError and
-    ConfigError for the recipe, InputError for the cells or a folder that exists, and what collecting and disk raise.
+    kept: a bundle whose policy is kept as it is, so that only the reward model is trained. Raises UnknownNameError,
+    ConfigError and PluginError for the recipe, InputError for the cells or a folder that exists, and what collecting
+    and disk raise.
     """
     if place.exists():
         raise InputError(f"{place}: already exists", cure="give the name of a new folder")
@@ -68,6 +70,8 @@ def pretrain(
         same = ("representation", "learner", "training")
         recipe = recipe.model_copy(update={name: getattr(kept.card.recipe, name) for name in same})
     recipe = completed(recipe, registry)
+    # A package that is missing is told before anything is collected, not half an hour later.
+    make_brain(recipe, registry, views=ViewShape(len(cells[0].config.cameras), size, domains=2), device=device)
     shown = [collection.demonstrations(amounts.connectors, amounts.episodes)]
     unseen = [collection.validation(amounts.validation_episodes)]
     work = Pretraining(recipe, registry, _joined(shown), seed=seed, device=device, report=report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from skillcore.cli import main
 from skillcore.episodes import ReplayCache
 from skillcore.errors import InputError
 from skillcore.interfaces import RewardModel
@@ -242,3 +244,17 @@ def test_errors_of_the_way_are_those_of_the_estimate(offline: ReplayCache) -> No
         offline.wrench = wrench
     assert found["near_mean_mm"] == pytest.approx(1.0, abs=1e-3)
     assert found["near_median_mm"] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_part_that_cannot_be_made_is_told_before_anything_is_collected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun: list[Any] = []
+    monkeypatch.setenv("SKILLCORE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("skillcore.learning.datasets.collect", lambda assignment, place, **_: begun.append(place))
+    monkeypatch.setitem(sys.modules, "skillcore_iql.iql", None)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("learner: {name: iql}\n", encoding="utf-8")
+    assert main(["pretrain", "insertion", "--recipe", str(recipe), "--device", "cpu"]) == 2
+    assert "learner 'iql'" in capsys.readouterr().err
+    assert begun == []
