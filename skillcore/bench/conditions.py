@@ -164,3 +164,11 @@ class Conditions(StrictModel):
 def load_conditions(path: Path) -> Conditions:
     """Reads a file of conditions. Raises ConfigError with all faults."""
     return load_yaml(path, Conditions)
+
+
+def paper_conditions() -> Path:
+    """The file of the paper's conditions: the one here, or the one that comes with skillcore."""
+    package = Path(__file__).resolve().parents[1]
+    here = Path("benchmarks") / "paper.yaml"
+    places = (here, package / here, package.parent / here)
+    return next((place for place in places if place.is_file()), here)

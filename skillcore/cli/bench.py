@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Whole evaluations: the paper's tables, with ours beside them.")
 
-DEFAULT_CONDITIONS = Path("benchmarks/paper.yaml")
-
 
 @app.callback()
 def bench() -> None:
@@ -37,8 +35,13 @@ class Part(StrEnum):
 @app.command("paper")
 def paper_command(
     conditions: Annotated[
-        Path, typer.Option(help="YAML file: connectors, scenarios, methods, seeds, trials.")
-    ] = DEFAULT_CONDITIONS,
+        Path | None,
+        typer.Option(
+            help="YAML file: connectors, scenarios, methods, seeds, trials. Default: benchmarks/paper.yaml here, or as "
+            "it comes with skillcore.",
+            show_default=False,
+        ),
+    ] = None,
     only: Annotated[Part | None, typer.Option(help="One part of it.")] = None,
     bundle: Annotated[str, typer.Option(help="Bundle to begin from; the one that ships if none is given.")] = "",
     out: Annotated[Path, typer.Option(help="Folder of the results; what is finished there is not run again.")] = Path(
@@ -51,7 +54,7 @@ def paper_command(
 
     Takes hours. Whatever ends it, the same command goes on where it was.
     """
-    from skillcore.bench.conditions import load_conditions
+    from skillcore.bench.conditions import load_conditions, paper_conditions
     from skillcore.bench.jobs import Job
     from skillcore.bench.plots import can_plot
     from skillcore.bench.results_folder import check_same
@@ -63,7 +66,7 @@ def paper_command(
     from skillcore.reports.bench_report import write_bench_report
     from skillcore.storage import make_folder_durably
 
-    chosen = load_conditions(conditions)
+    chosen = load_conditions(conditions or paper_conditions())
     if quick:
         chosen = chosen.smallest()
     skill, registry = load_skill(chosen.skill)

@@ -53,7 +53,7 @@ NOTHING = {
     "false_negatives": "no trial is known to have succeeded",
 }
 """What is said of shares where nothing could be counted."""
-LABEL = 29
+LABEL = 31
 
 
 @runs_app.command("list")

@@ -224,7 +224,7 @@ def _caption(output: str, value: float) -> str:
     """What a network put out, as it stands under a picture. The log-odds of success become a probability."""
     if output == SUCCESS:
         return f"by sight {50.0 * (1.0 + math.tanh(0.5 * value)):.0f}%"
-    return f"{output} {value:+.2f}" + (", hardly moves" if abs(value) < STILL else "")
+    return f"{output} {value:+z.2f}" + (", hardly moves" if abs(value) < STILL else "")
 
 
 def _mean(share: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -243,6 +243,6 @@ def _blank(saliency: Saliency) -> dict[str, int]:
 
 def _points(difference: Estimate) -> str:
     if math.isnan(difference.low):
-        return f"{100 * difference.value:+.0f} points (one episode: no interval)"
+        return f"{100 * difference.value:+z.0f} points (one episode: no interval)"
     low, high = 100.0 * difference.low, 100.0 * difference.high
-    return f"{100 * difference.value:+.0f} points (95 % interval {low:+.0f} to {high:+.0f})"
+    return f"{100 * difference.value:+z.0f} points (95 % interval {low:+z.0f} to {high:+z.0f})"

@@ -117,8 +117,11 @@ def _false_positive(episode: Episode, socket: Socket | None) -> Reason:
         in_m, aside_m = _places(episode, socket)
         if aside_m[-1] > NEAR_M or in_m[-1] < 0.0:
             words.append(f"it ended {_mm(float(aside_m[-1]))} beside the middle of the hole")
+        elif (missing_m := socket.depth_m - float(in_m[-1])) > SEATED_M:
+            words.append(f"it ended {_mm(missing_m)} before it was seated")
         else:
-            words.append(f"it ended {_mm(max(0.0, socket.depth_m - float(in_m[-1])))} before it was seated")
+            # The arm's place cannot tell: a plug may be held higher or lower than in the successes.
+            words.append("the arm went as deep as for a seated plug, and the plug was not in all the way")
     return Reason("false_positive", "; ".join(words) or "it ended without being seated")
 
 

@@ -218,7 +218,9 @@ def _false_positives(data: RunData, test: Evaluation) -> Figure:
     rate = test.false_positives
     if not rate.trials:
         return Figure(name, "0", f"no acceptance trial failed, so that none could be taken for a success ({whole})")
-    words = f"of {rate.trials} failed acceptance trials were taken for successes by the reward model"
+    failed = f"{rate.trials} failed acceptance {_plural(rate.trials, 'trial')}"
+    words = f"of {failed} {_plural(rate.hits, 'was', 'were')} taken for {_plural(rate.hits, 'a success', 'successes')}"
+    words += " by the reward model"
     if every.trials > rate.trials:
         words += f" ({whole})"
     return Figure(name, f"{rate.hits}", words)
@@ -387,6 +389,6 @@ def _settings(data: RunData) -> list[tuple[str, str]]:
         ("Asked for", None if data.gate is None else percent(data.gate, data.gate) + " of acceptance trials"),
         ("Networks on", about.get("device")),
         ("Began with bundle", about.get("bundle")),
-        ("Run's folder", str(data.run.folder)),
+        ("Run's folder", str(data.run.folder.resolve())),
     ]
     return [(name, str(value)) for name, value in rows if value not in (None, "")]

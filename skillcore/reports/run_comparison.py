@@ -87,7 +87,7 @@ def _mean_apart(difference: MeanDifference, digits: int) -> str:
     if not difference.is_known:
         return "-"
     low, high = difference.interval
-    return f"{difference.value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+    return f"{difference.value:+z.{digits}f} ({low:+z.{digits}f} to {high:+z.{digits}f})"
 
 
 def _signed(points: float) -> str:

@@ -184,7 +184,7 @@ def saliency_png(
     )
     rows = [Row(("image",))]
     for number, name in enumerate(ACTION_NAMES):
-        captions = tuple(f"{name} {value:+.2f}" for value in found.values[:, number])
+        captions = tuple(f"{name} {value:+z.2f}" for value in found.values[:, number])
         rows.append(Row((action_title(name),), found.maps[:, number], captions))
     info = episode.info
     trial = "" if info.trial is None else f" trial {info.trial + 1}"

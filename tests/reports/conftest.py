@@ -274,10 +274,10 @@ class Browser:
         path.write_bytes(base64.b64decode(shot["data"]))
         return path
 
-    def pdf(self) -> bytes:
-        """The page as it is printed on A4."""
+    def pdf(self, wide_in: float = 8.27, high_in: float = 11.69) -> bytes:
+        """The page as it is printed, on A4 where nothing else is asked for."""
         return base64.b64decode(
-            self("Page.printToPDF", paperWidth=8.27, paperHeight=11.69, preferCSSPageSize=True)["data"]
+            self("Page.printToPDF", paperWidth=wide_in, paperHeight=high_in, preferCSSPageSize=True)["data"]
         )
 
     def close(self) -> None:

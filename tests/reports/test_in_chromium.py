@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,21 @@ def test_it_prints_on_light_paper_also_in_the_dark(page: Path, browser: Any) -> 
     assert printed.startswith(b"%PDF")
     assert len(printed) > 20_000
     browser("Emulation.setEmulatedMedia", media="")
+
+
+def test_saliency_is_printed_on_one_page_with_its_heading(whole_run: Path, browser: Any) -> None:
+    _, png = cv2.imencode(".png", np.zeros((1500, 560, 3), np.uint8))
+
+    def pages(path: Path, *, wide_in: float, high_in: float) -> int:
+        browser.open(path, width_px=1200)
+        printed = browser.pdf(wide_in, high_in)
+        return len(re.findall(rb"/Type /Page\b", printed))
+
+    for paper in ({"wide_in": 8.27, "high_in": 11.69}, {"wide_in": 8.5, "high_in": 11.0}):
+        without = pages(write_report(whole_run), **paper)
+        assert without >= 3
+        shown = write_report(whole_run, explain=lambda data: (bytes(png), ""))
+        assert pages(shown, **paper) == without + 1
 
 
 def test_a_script_that_came_in_would_not_run(whole_run: Path, browser: Any) -> None:

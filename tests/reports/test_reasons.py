@@ -39,6 +39,8 @@ def test_an_aborted_trial_has_the_fault_as_its_reason(make_episode: Make) -> Non
 def test_the_reward_model_is_wrong_where_the_truth_says_so(make_episode: Make) -> None:
     false = reason(make_episode(outcome="success", truth=0, ways_mm=[[9.0, 0.2]], score=0.93))
     assert (false.kind, false.words) == ("false_positive", "it scored 0.93; it ended 1.0 mm before it was seated")
+    deep = reason(make_episode(outcome="success", truth=0, ways_mm=[[10.1, 0.2]], score=0.93))
+    assert deep.words.startswith("it scored 0.93; the arm went as deep as for a seated plug")
     beside = reason(make_episode(outcome="success", truth=0, ways_mm=[[0.0, 6.0]], score=0.93))
     assert beside.words == "it scored 0.93; it ended 6.0 mm beside the middle of the hole"
     last = reason(make_episode(truth=1, score=0.4))

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from skillcore.bench.ablation import ablation_table, policy_from, rates_of
 from skillcore.bench.ablation import jobs_of as ablation_jobs
-from skillcore.bench.conditions import Ablation, Conditions, RewardStudy, Split, load_conditions
+from skillcore.bench.conditions import Ablation, Conditions, RewardStudy, Split, load_conditions, paper_conditions
 from skillcore.bench.jobs import Job, result_of
 from skillcore.bench.judged import Judged, judged_of, judged_table, write_judged_csv
 from skillcore.bench.plots import plot_practice, plot_rewards
@@ -432,6 +432,15 @@ def test_a_folder_of_an_earlier_version_goes_on_and_is_noted_in_full(tmp_path: P
     path.write_text("{")
     with pytest.raises(InputError, match=r"conditions\.json: damaged"):
         check_same(chosen, bundle, tmp_path)
+
+
+def test_the_papers_conditions_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert paper_conditions() == ROOT / "benchmarks" / "paper.yaml"
+    own = tmp_path / "benchmarks" / "paper.yaml"
+    own.parent.mkdir()
+    own.write_text("schema: 1\n")
+    assert paper_conditions().resolve() == own
 
 
 def test_two_evaluations_do_not_share_a_folder(

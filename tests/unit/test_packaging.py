@@ -56,7 +56,8 @@ def test_the_wheel_says_that_it_is_typed(wheel: set[str]) -> None:
     assert "skillcore/py.typed" in wheel
 
 
-def test_the_wheel_holds_cells_connectors_and_the_bundle(wheel: set[str]) -> None:
+def test_the_wheel_holds_cells_conditions_connectors_and_the_bundle(wheel: set[str]) -> None:
     assert "skillcore/cell_configs/sim.yaml" in wheel
+    assert "skillcore/benchmarks/paper.yaml" in wheel
     assert "skillcore_insertion/pretrained/card.json" in wheel
     assert any(name.startswith("skillcore_insertion/connectors/") for name in wheel)

@@ -326,7 +326,7 @@ def test_no_share_is_rounded_to_its_gate(runs: Runs, capsys: pytest.CaptureFixtu
 
 def test_what_a_run_is_still_to_do_is_told(three: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     shown = told(capsys, "show", "00aa")
-    assert "zero-shot                    6 saved, 4 succeeded, peak 30 N" in shown
+    assert "zero-shot                      6 saved, 4 succeeded, peak 30 N" in shown
     assert "next:   skill learn insertion --connector hdmi --resume" in shown
     # As it was typed, where that was noted.
     typed = "skill learn insertion --connector hdmi --seed 4"
@@ -405,8 +405,19 @@ def test_two_tests_before_practice_are_not_called_trained_policies(
 def test_shares_of_nothing_say_what_there_was_none_of(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     runs("20261121-093000-eval-insertion-hdmi_a-000a", {"acceptance": results(5, 5), "gate": 0.9})
     shown = told(capsys, "show", "000a")
-    assert "failure taken for success  no trial is known to have failed" in shown
+    assert "failure taken for success    no trial is known to have failed" in shown
     assert "next:   skill report 000a" in shown
+
+
+def test_figures_of_checks_stand_apart_from_their_names(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+    checks = results(3, 10)["success"]
+    practice = results(5, 8) | {"checks": {"mean": checks, "false_positives": checks}}
+    runs("20261121-093000-learn-insertion-hdmi_a-000a", {"practice": practice})
+    lines = told(capsys, "show", "000a").splitlines()
+    starts = [line.index("30% (3 of 10") for line in lines if "30% (3 of 10" in line]
+    assert len(starts) == 2
+    assert len(set(starts)) == 1
+    assert any("failure taken for success  30% (3 of 10" in line for line in lines)
 
 
 def test_without_a_common_test_nothing_is_claimed(three: Runs, capsys: pytest.CaptureFixture[str]) -> None:
