@@ -211,10 +211,7 @@ class Study:
         if covered is None:
             return ["How much lies on plug and socket is not known here: that takes a simulation."]
         return [
-            *(
-                f"{one.subject.title}: {self.shares(one)[output]} of it on plug and socket"
-                for one in reversed(self.explained)
-            ),
+            *(f"{one.subject.title}: {_on_parts(self.shares(one)[output])}" for one in reversed(self.explained)),
             f"by chance: {percent(covered.value)}, the share of the images that they cover "
             f"({covered.frames} frames of {covered.episodes} episodes)",
         ]
@@ -225,6 +222,10 @@ def _caption(output: str, value: float) -> str:
     if output == SUCCESS:
         return f"by sight {50.0 * (1.0 + math.tanh(0.5 * value)):.0f}%"
     return f"{output} {value:+z.2f}" + (", hardly moves" if abs(value) < STILL else "")
+
+
+def _on_parts(share: Estimate) -> str:
+    return "nothing speaks for it in any frame" if math.isnan(share.value) else f"{share} of it on plug and socket"
 
 
 def _mean(share: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -242,6 +243,8 @@ def _blank(saliency: Saliency) -> dict[str, int]:
 
 
 def _points(difference: Estimate) -> str:
+    if math.isnan(difference.value):
+        return "not known: no frame has saliency in both"
     if math.isnan(difference.low):
         return f"{100 * difference.value:+z.0f} points (one episode: no interval)"
     low, high = 100.0 * difference.low, 100.0 * difference.high
