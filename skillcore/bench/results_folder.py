@@ -25,7 +25,8 @@ def check_same(conditions: Conditions, bundle: Path, out: Path) -> None:
     """
     path = out / CONDITIONS
     told = conditions.model_dump(mode="json", by_alias=True, include={"skill", "cell", "methods", "trials", "practice"})
-    told["bundle"] = read_card(bundle).files
+    card = read_card(bundle)
+    told["bundle"], told["threshold"] = card.files, card.reward["threshold"]
     if conditions.reward is not None:
         compared = {"reward_model", "splits", "models", "options", "cells", "episodes", "false_positives"}
         told["reward"] = conditions.reward.model_dump(mode="json", include=compared)

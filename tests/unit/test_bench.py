@@ -434,6 +434,16 @@ def test_a_folder_of_an_earlier_version_goes_on_and_is_noted_in_full(tmp_path: P
         check_same(chosen, bundle, tmp_path)
 
 
+def test_what_one_threshold_found_is_not_taken_for_what_another_would_have(tmp_path: Path, bundle: Path) -> None:
+    out, other = tmp_path / "out", Path(shutil.copytree(bundle, tmp_path / "other"))
+    check_same(conditions(), bundle, out)
+    card = json.loads((other / "card.json").read_bytes())
+    card["reward"]["threshold"] = 0.5 * (1.0 + card["reward"]["threshold"])
+    (other / "card.json").write_text(json.dumps(card))
+    with pytest.raises(InputError, match="other conditions: threshold differ"):
+        check_same(conditions(), other, out)
+
+
 def test_the_papers_conditions_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert paper_conditions() == ROOT / "benchmarks" / "paper.yaml"
