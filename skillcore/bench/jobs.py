@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -17,6 +18,7 @@ from typing import Any
 
 import torch
 
+from skillcore.errors import DeviceError
 from skillcore.learning.processes import end_with_parent, process_context
 from skillcore.storage import make_folder_durably, write_json_durably
 
@@ -58,8 +60,8 @@ def run_all(
 ) -> None:
     """Runs what is not finished: `work(job, *arguments)` in processes of one thread each.
 
-    workers: how many; 0 is one for each core. Raises what a job raised; the others that run are finished first. A
-    KeyboardInterrupt stops them all.
+    workers: how many; 0 is one for each core. Raises what a job raised; the others that run are finished first. Raises
+    DeviceError where one of the processes was killed. A KeyboardInterrupt stops them all.
     """
     waiting = [job for job in jobs if result_of(out, job) is None]
     make_folder_durably(out / "results")
@@ -72,6 +74,12 @@ def run_all(
                 future.result()
                 done += 1
                 report(futures[future], done, len(jobs))
+        except BrokenProcessPool as error:
+            # Somebody killed it, or the machine did, for memory.
+            raise DeviceError(
+                "a process that ran a job was ended from outside",
+                cure="run the command again: what is finished is kept; with fewer --workers if memory ran out",
+            ) from error
         except KeyboardInterrupt:
             # A Ctrl-C reaches every process, a signal from elsewhere only this one.
             for process in multiprocessing.active_children():

@@ -57,11 +57,11 @@ def members(session: int) -> list[int]:
     return found
 
 
-def begin(text: str, folder: Path) -> subprocess.Popen[bytes]:
+def begin(text: str, folder: Path, **streams: int) -> subprocess.Popen[bytes]:
     """A script in a session of its own."""
     script = folder / "script.py"
     script.write_text(text, encoding="utf-8")
-    return subprocess.Popen([sys.executable, str(script)], cwd=folder, start_new_session=True)
+    return subprocess.Popen([sys.executable, str(script)], cwd=folder, start_new_session=True, **streams)
 
 
 @pytest.fixture
@@ -109,4 +109,19 @@ def test_who_evaluates_stops_when_the_command_is_killed(tmp_path: Path, sessions
     wait_until_gone(process.pid)
     # A job is stopped as by Ctrl-C, so that whatever it moves is stopped too.
     assert (tmp_path / "stopped").exists()
+    assert len(list((tmp_path / "out" / "results").glob("*.json"))) == 1
+
+
+def test_a_job_whose_process_is_killed_is_told_and_the_rest_is_kept(tmp_path: Path, sessions: list[int]) -> None:
+    text = JOBS.replace("    try:\n", '    Path("pid").write_text(str(os.getpid()))\n    try:\n', 1)
+    process = begin(text.replace("import time\n", "import os\nimport time\n"), tmp_path, stderr=subprocess.PIPE)
+    sessions.append(process.pid)
+    while process.poll() is None and not (tmp_path / "pid").exists():
+        time.sleep(0.1)
+    time.sleep(0.5)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    _, said = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 1
+    assert b"DeviceError: a process that ran a job was ended from outside" in said
+    wait_until_gone(process.pid)
     assert len(list((tmp_path / "out" / "results").glob("*.json"))) == 1
