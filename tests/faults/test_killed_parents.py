@@ -57,11 +57,11 @@ def members(session: int) -> list[int]:
     return found
 
 
-def begin(text: str, folder: Path, **streams: int) -> subprocess.Popen[bytes]:
+def begin(text: str, folder: Path, stderr: int | None = None) -> subprocess.Popen[bytes]:
     """A script in a session of its own."""
     script = folder / "script.py"
     script.write_text(text, encoding="utf-8")
-    return subprocess.Popen([sys.executable, str(script)], cwd=folder, start_new_session=True, **streams)
+    return subprocess.Popen([sys.executable, str(script)], cwd=folder, start_new_session=True, stderr=stderr)
 
 
 @pytest.fixture
