@@ -81,17 +81,22 @@ def wait_until_gone(session: int) -> None:
         time.sleep(0.1)
 
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="sessions are read from /proc")
-
-
-def test_who_collects_stops_when_the_command_is_killed(tmp_path: Path, sessions: list[int]) -> None:
-    process = begin(COLLECTING, tmp_path)
+def kill_at_first(text: str, results: Path, pattern: str, folder: Path, sessions: list[int]) -> None:
+    """Kills a script as soon as it has a result, and waits until nothing of its session is left."""
+    process = begin(text, folder)
     sessions.append(process.pid)
-    while process.poll() is None and not list((tmp_path / "store" / "episodes").glob("*.parquet")):
+    while process.poll() is None and not list(results.glob(pattern)):
         time.sleep(0.1)
     process.kill()
     process.wait()
     wait_until_gone(process.pid)
+
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="sessions are read from /proc")
+
+
+def test_who_collects_stops_when_the_command_is_killed(tmp_path: Path, sessions: list[int]) -> None:
+    kill_at_first(COLLECTING, tmp_path / "store" / "episodes", "*.parquet", tmp_path, sessions)
     # What was saved is whole.
     with EpisodeStore(tmp_path / "store", create=False) as store:
         rows = store.rows()
@@ -100,13 +105,7 @@ def test_who_collects_stops_when_the_command_is_killed(tmp_path: Path, sessions:
 
 
 def test_who_evaluates_stops_when_the_command_is_killed(tmp_path: Path, sessions: list[int]) -> None:
-    process = begin(JOBS, tmp_path)
-    sessions.append(process.pid)
-    while process.poll() is None and not list((tmp_path / "out" / "results").glob("*.json")):
-        time.sleep(0.1)
-    process.kill()
-    process.wait()
-    wait_until_gone(process.pid)
+    kill_at_first(JOBS, tmp_path / "out" / "results", "*.json", tmp_path, sessions)
     # A job is stopped as by Ctrl-C, so that whatever it moves is stopped too.
     assert (tmp_path / "stopped").exists()
     assert len(list((tmp_path / "out" / "results").glob("*.json"))) == 1
