@@ -143,23 +143,33 @@ class Drawing:
 
 
 class Admittance:
-    """The set point `pose` of a stiff arm that is to yield as a spring would. wrench: what the surroundings exert, in
-    base axes."""
+    """The set point `pose` of a stiff arm that is to yield as a spring would.
+
+    servoL follows its set point some hundredths of a second behind: a moving tool that meets something has a set point
+    that lies behind the surface already. So at the touch the set point comes back to where the tool is, and the spring
+    presses from there.
+    """
 
     def __init__(self, settings: Servo, start: Pose) -> None:
         self._settings = settings
         self._offset = Offset()
+        self._touches = False
         self.pose = start
 
-    def step(self, target: Pose, velocity: Array, wrench: Wrench, force_limit_n: float, period_s: float) -> Pose:
-        """The next set point."""
+    def step(
+        self, target: Pose, velocity: Array, measured: Pose, wrench: Wrench, force_limit_n: float, period_s: float
+    ) -> Pose:
+        """The next set point. wrench: what the surroundings exert, in base axes."""
         settings = self._settings
+        touched, self._touches = self._touches, contact_of(wrench.force_n) > 0.0
+        if self._touches and not touched:
+            self.pose = Pose(measured.position_m, self.pose.rotation)
         away, felt_n = between(self.pose, target), wrench.force_n - self._offset.of(wrench.force_n)
         force = shortened(settings.stiffness_n_m * away[:3], force_limit_n)
         torque = shortened(settings.turn_stiffness_nm_rad * away[3:], settings.torque_limit_nm)
         # The target's own velocity is followed in free space only: in contact it would press beyond the spring.
         free = max(0.0, 1.0 - 2.0 * float(np.linalg.norm(wrench.force_n)) / force_limit_n)
-        linear = free * velocity[:3] + (force + felt_n) / settings.damping_n_s_m
+        linear = shortened(free * velocity[:3] + (force + felt_n) / settings.damping_n_s_m, settings.speed_m_s)
         turn = velocity[3:] + (torque + wrench.torque_nm) / settings.turn_damping_nm_s_rad
         self.pose = Pose(
             self.pose.position_m + linear * period_s,

@@ -78,10 +78,13 @@ class Servo(StrictModel):
     In the controller the force is bounded by the safety system alone, which ends the motion with a protective stop
     above its "tool force". No program can read that limit, so it must be stated here as it stands on the pendant
     (Installation > Safety > Robot Limits): without it this mode is refused.
+
+    speed_m_s: the set point goes no faster, so that what the tool meets is felt before it presses beyond the limit.
     """
 
     mode: Literal["servo"]
     tool_force_limit_n: Annotated[float, FORCE.within(20.0, 250.0)]
+    speed_m_s: Annotated[float, SPEED.within(0.005, 0.25)] = 0.05
     stiffness_n_m: Annotated[float, STIFFNESS.within(200.0, 50000.0)] = 5000.0
     turn_stiffness_nm_rad: Annotated[float, TURN_STIFFNESS.within(1.0, 200.0)] = 40.0
     damping_n_s_m: Annotated[float, Field(ge=200.0, le=20000.0)] = 1500.0

@@ -149,7 +149,8 @@ class Pulse:
         pose = motion.admittance.pose
         if self._link.age_s <= BLIND_S:
             felt = Wrench(reading.wrench[:3], reading.wrench[3:])
-            pose = motion.admittance.step(target, velocity, felt, ramp.force_limit_n, self._period_s)
+            here = reading.tcp_from_base
+            pose = motion.admittance.step(target, velocity, here, felt, ramp.force_limit_n, self._period_s)
         with self._link.commands() as control:
             control.servoL(
                 list(pose.as_vector()), 0.0, 0.0, self._period_s, compliance.lookahead_time_s, compliance.gain

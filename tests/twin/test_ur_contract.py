@@ -73,9 +73,6 @@ class TestUrArmInServoMode(TestUrArm):
     test_the_zeroed_wrench_is_zero = None
     test_move_to_arrives_no_faster_than_asked = None
     test_a_blocked_motion_is_told_and_has_stopped = None
-    # In this mode the force is bounded by this computer, as far as it is punctual: a busy one has let 36 N come of 20.
-    # test_ur_faults.py presses from contact on, and tells that nothing is pressed on that is not seen.
-    test_it_presses_no_harder_than_it_may = None
     test_a_fault_is_told_and_motions_are_refused = None
     test_recovering_from_a_fault_leaves_it_at_rest = None
     test_an_arm_that_is_cut_off_says_so = None

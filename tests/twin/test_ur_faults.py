@@ -182,7 +182,7 @@ def test_a_free_motion_that_meets_something_ends(lifted: Any, robot: Any) -> Non
 
 
 @pytest.mark.parametrize(
-    ("changes", "most_n"), [({}, 22.0), ({"compliance": {"mode": "servo", "tool_force_limit_n": 120.0}}, 32.0)]
+    ("changes", "most_n"), [({}, 22.0), ({"compliance": {"mode": "servo", "tool_force_limit_n": 120.0}}, 25.0)]
 )
 def test_a_compliant_motion_presses_no_harder_than_told(
     changes: dict[str, Any], most_n: float, make_arm: Callable[..., Any]

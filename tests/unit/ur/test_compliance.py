@@ -85,20 +85,46 @@ def test_the_admittance_yields_and_comes_back() -> None:
     follower = Admittance(settings, HERE)
     pushed = Wrench(np.array([10.0, 0.0, 0.0]), np.zeros(3))
     for _ in range(1000):
-        pose = follower.step(HERE, np.zeros(6), pushed, 40.0, 0.008)
+        pose = follower.step(HERE, np.zeros(6), HERE, pushed, 40.0, 0.008)
     assert pose.position_m[0] - HERE.position_m[0] == pytest.approx(10.0 / settings.stiffness_n_m, rel=0.01)
     for _ in range(1000):
-        pose = follower.step(HERE, np.zeros(6), Wrench.zero(), 40.0, 0.008)
+        pose = follower.step(HERE, np.zeros(6), HERE, Wrench.zero(), 40.0, 0.008)
     assert between(pose, HERE) == pytest.approx(np.zeros(6), abs=1e-6)
 
 
 def test_above_the_limit_the_admittance_gives_way_for_good() -> None:
     follower = Admittance(Servo(mode="servo", tool_force_limit_n=100.0), HERE)
     pushed = Wrench(np.array([50.0, 0.0, 0.0]), np.zeros(3))
-    first = follower.step(HERE, np.zeros(6), pushed, 40.0, 0.008)
+    first = follower.step(HERE, np.zeros(6), HERE, pushed, 40.0, 0.008)
     for _ in range(500):
-        last = follower.step(HERE, np.zeros(6), pushed, 40.0, 0.008)
+        last = follower.step(HERE, np.zeros(6), HERE, pushed, 40.0, 0.008)
     assert last.position_m[0] > first.position_m[0] + 0.01
+
+
+def test_at_the_touch_the_set_point_comes_back_to_the_tool() -> None:
+    settings = Servo(mode="servo", tool_force_limit_n=100.0)
+    follower, ahead = Admittance(settings, HERE), _along_x(0.003)
+    pressed = Wrench(np.array([-12.0, 0.0, 0.0]), np.zeros(3))
+    velocity = np.array([0.05, 0.0, 0.0, 0.0, 0.0, 0.0])
+    for _ in range(50):
+        led = follower.step(ahead, velocity, HERE, Wrench.zero(), 20.0, 0.008)
+    assert led.position_m[0] > HERE.position_m[0] + 0.002
+    touched = follower.step(ahead, velocity, HERE, pressed, 20.0, 0.008)
+    assert touched.position_m[0] - HERE.position_m[0] < 1e-4
+    # From then on the spring presses, from there and not from the tool again.
+    for _ in range(20):
+        last = follower.step(ahead, velocity, HERE, pressed, 20.0, 0.008)
+    assert last.position_m[0] > touched.position_m[0] + 1e-4
+
+
+def test_the_set_point_goes_no_faster_than_its_limit() -> None:
+    settings = Servo(mode="servo", tool_force_limit_n=100.0, speed_m_s=0.03)
+    follower, far = Admittance(settings, HERE), _along_x(0.1)
+    for felt_n in (0.0, 100.0):
+        before = follower.pose
+        felt = Wrench(np.array([0.0, felt_n, 0.0]), np.zeros(3))
+        after = follower.step(far, np.array([0.2, 0.0, 0.0, 0.0, 0.0, 0.0]), before, felt, 60.0, 0.008)
+        assert np.linalg.norm(between(before, after)[:3]) == pytest.approx(0.03 * 0.008)
 
 
 def test_a_goal_is_brought_within_reach() -> None:
@@ -133,5 +159,5 @@ def test_the_admittance_does_not_walk_away_with_what_its_sensor_shows() -> None:
     follower = Admittance(Servo(mode="servo", tool_force_limit_n=100.0), HERE)
     shown = Wrench(np.array([1.6, -1.9, 0.5]), np.zeros(3))
     for _ in range(1250):
-        follower.step(follower.pose, np.zeros(6), shown, 40.0, 0.008)
+        follower.step(follower.pose, np.zeros(6), follower.pose, shown, 40.0, 0.008)
     assert follower.pose.position_m == pytest.approx(HERE.position_m, abs=1e-4)
