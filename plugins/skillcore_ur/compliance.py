@@ -126,8 +126,8 @@ class Drawing:
         yields = self.speed_per_force_m_s_n
         soft = min(settings.stiffness_n_m, CORRECTION_HZ / yields)
         stiffness = soft + share * (settings.stiffness_n_m - soft)
-        force = stiffness * away[:3] + (1.0 - share) * velocity[:3] / yields
-        force = shortened(force - share * settings.damping_n_s_m * twist[:3] - offset_n, force_limit_n)
+        force = stiffness * away[:3] + velocity[:3] / yields
+        force = shortened(force - share * settings.damping_n_s_m * (twist - velocity)[:3] - offset_n, force_limit_n)
         self._told.append(force + offset_n)
         torque = settings.turn_stiffness_nm_rad * away[3:]
         return np.concatenate([force, shortened(torque, settings.torque_limit_nm)])
