@@ -49,6 +49,10 @@ def test_in_contact_the_spring_has_its_stiffness() -> None:
     sinking = np.array([0.0, 0.0, -0.01, 0.0, 0.0, 0.0])
     held = Drawing(settings).wrench(below, np.zeros(6), HERE, sinking, pressed, 60.0)
     assert -16.0 < held[2] < -10.0
+    # Led by a target that moves, it does not wait for the spring: friction would hold it back.
+    led = Drawing(settings).wrench(below, sinking, HERE, np.zeros(6), pressed, 60.0)
+    assert led[2] < -18.0
+    assert np.linalg.norm(Drawing(settings).wrench(below, sinking, HERE, np.zeros(6), pressed, 17.0)[:3]) <= 17.0 + 1e-9
 
 
 @pytest.mark.parametrize("late_ticks", [1, 3])
