@@ -124,9 +124,9 @@ class Drawing:
             self._learn(twist[:3])
         away, share = between(measured, target), self.contact
         yields = self.speed_per_force_m_s_n
-        soft = min(settings.stiffness_n_m, CORRECTION_HZ / yields)
-        stiffness = soft + share * (settings.stiffness_n_m - soft)
-        force = stiffness * away[:3] + velocity[:3] / yields
+        firm = stiffness_of(settings)
+        soft = np.minimum(firm, CORRECTION_HZ / yields)
+        force = sprung(away[:3], soft + share * (firm - soft), measured) + velocity[:3] / yields
         force = shortened(force - share * settings.damping_n_s_m * (twist - velocity)[:3] - offset_n, force_limit_n)
         self._told.append(force + offset_n)
         torque = settings.turn_stiffness_nm_rad * away[3:]
@@ -165,7 +165,7 @@ class Admittance:
         if self._touches and not touched:
             self.pose = Pose(measured.position_m, self.pose.rotation)
         away, felt_n = between(self.pose, target), wrench.force_n - self._offset.of(wrench.force_n)
-        force = shortened(settings.stiffness_n_m * away[:3], force_limit_n)
+        force = shortened(sprung(away[:3], stiffness_of(settings), measured), force_limit_n)
         torque = shortened(settings.turn_stiffness_nm_rad * away[3:], settings.torque_limit_nm)
         # The target's own velocity is followed in free space only: in contact it would press beyond the spring.
         free = max(0.0, 1.0 - 2.0 * float(np.linalg.norm(wrench.force_n)) / force_limit_n)
@@ -176,6 +176,18 @@ class Admittance:
             rotation_from_rotvec(turn * period_s) @ self.pose.rotation,
         )
         return self.pose
+
+
+def stiffness_of(settings: ForceMode | Servo) -> Array:
+    """(3,) along the tool's x, y and z."""
+    return np.array([*[settings.lateral_stiffness_n_m] * 2, settings.axial_stiffness_n_m])
+
+
+def sprung(way_m: Array, stiffness_n_m: Array, tool_from_base: Pose) -> Array:
+    """(3,) the force in base axes of a spring with a stiffness (3,) for each of the tool's axes, drawn out by a way (3,)
+    in base axes."""
+    axes = tool_from_base.rotation
+    return np.asarray(axes @ (stiffness_n_m * (axes.T @ way_m)))
 
 
 def shortened(vector: Array, longest: float) -> Array:

@@ -6,7 +6,7 @@ arm:
   model: ur5e
   tcp: {position_m: [0, 0, 150 mm]}
   payload: {mass_kg: 1.2, cog_m: [0, 0, 50 mm]}
-  compliance: {mode: force_mode, stiffness_n_m: 10000}
+  compliance: {mode: force_mode, axial_stiffness_n_m: 10000}
   limits: {speed_m_s: 0.25, force_n: 60}
 """
 
@@ -60,11 +60,13 @@ class ForceMode(StrictModel):
     """Compliance by the controller's force mode: a spring between target and tool says with what wrench the controller
     may press, and never says more than the limit. The controller holds the force.
 
-    gain_scaling, damping: of the controller's force mode.
+    axial_stiffness_n_m is along the tool's z axis, lateral_stiffness_n_m across it. gain_scaling, damping: of the
+    controller's force mode.
     """
 
     mode: Literal["force_mode"] = "force_mode"
-    stiffness_n_m: Annotated[float, STIFFNESS.within(200.0, 50000.0)] = 10000.0
+    axial_stiffness_n_m: Annotated[float, STIFFNESS.within(200.0, 50000.0)] = 10000.0
+    lateral_stiffness_n_m: Annotated[float, STIFFNESS.within(200.0, 50000.0)] = 3000.0
     turn_stiffness_nm_rad: Annotated[float, TURN_STIFFNESS.within(1.0, 200.0)] = 40.0
     damping_n_s_m: Annotated[float, Field(ge=0.0, le=5000.0)] = 100.0
     torque_limit_nm: Annotated[float, TORQUE.within(0.1, 20.0)] = 3.0
@@ -85,7 +87,8 @@ class Servo(StrictModel):
     mode: Literal["servo"]
     tool_force_limit_n: Annotated[float, FORCE.within(20.0, 250.0)]
     speed_m_s: Annotated[float, SPEED.within(0.005, 0.25)] = 0.05
-    stiffness_n_m: Annotated[float, STIFFNESS.within(200.0, 50000.0)] = 5000.0
+    axial_stiffness_n_m: Annotated[float, STIFFNESS.within(200.0, 50000.0)] = 5000.0
+    lateral_stiffness_n_m: Annotated[float, STIFFNESS.within(200.0, 50000.0)] = 3000.0
     turn_stiffness_nm_rad: Annotated[float, TURN_STIFFNESS.within(1.0, 200.0)] = 40.0
     damping_n_s_m: Annotated[float, Field(ge=200.0, le=20000.0)] = 1500.0
     turn_damping_nm_s_rad: Annotated[float, Field(ge=0.5, le=200.0)] = 8.0

@@ -40,7 +40,7 @@ def test_it_never_presses_with_more_than_the_limit() -> None:
 
 
 def test_in_contact_the_spring_has_its_stiffness() -> None:
-    settings = ForceMode(stiffness_n_m=8000.0)
+    settings = ForceMode(axial_stiffness_n_m=8000.0)
     below = Pose(HERE.position_m - [0.0, 0.0, 0.002], HERE.rotation)
     pressed = np.array([0.0, 0.0, 15.0])
     told = Drawing(settings).wrench(below, np.zeros(6), HERE, np.zeros(6), pressed, 60.0)
@@ -53,6 +53,16 @@ def test_in_contact_the_spring_has_its_stiffness() -> None:
     led = Drawing(settings).wrench(below, sinking, HERE, np.zeros(6), pressed, 60.0)
     assert led[2] < -18.0
     assert np.linalg.norm(Drawing(settings).wrench(below, sinking, HERE, np.zeros(6), pressed, 17.0)[:3]) <= 17.0 + 1e-9
+
+
+def test_the_spring_is_softer_across_the_tool_however_it_is_turned() -> None:
+    settings, pressed = ForceMode(axial_stiffness_n_m=8000.0, lateral_stiffness_n_m=2000.0), np.array([0.0, 0.0, 15.0])
+    for rotvec in ([np.pi, 0.0, 0.0], [0.0, np.pi / 2, 0.0], [0.4, -1.0, 0.3]):
+        here = Pose.from_rotvec([0.5, 0.0, 0.1], rotvec)
+        for axis, stiffness_n_m in ((0, 2000.0), (1, 2000.0), (2, 8000.0)):
+            there = here @ Pose(np.eye(3)[axis] * 0.002, np.eye(3))
+            told = Drawing(settings).wrench(there, np.zeros(6), here, np.zeros(6), pressed, 60.0)
+            assert here.rotation.T @ told[:3] == pytest.approx(np.eye(3)[axis] * 0.002 * stiffness_n_m)
 
 
 @pytest.mark.parametrize("late_ticks", [1, 3])
@@ -90,7 +100,7 @@ def test_the_admittance_yields_and_comes_back() -> None:
     pushed = Wrench(np.array([10.0, 0.0, 0.0]), np.zeros(3))
     for _ in range(1000):
         pose = follower.step(HERE, np.zeros(6), HERE, pushed, 40.0, 0.008)
-    assert pose.position_m[0] - HERE.position_m[0] == pytest.approx(10.0 / settings.stiffness_n_m, rel=0.01)
+    assert pose.position_m[0] - HERE.position_m[0] == pytest.approx(10.0 / settings.lateral_stiffness_n_m, rel=0.01)
     for _ in range(1000):
         pose = follower.step(HERE, np.zeros(6), HERE, Wrench.zero(), 40.0, 0.008)
     assert between(pose, HERE) == pytest.approx(np.zeros(6), abs=1e-6)
@@ -107,7 +117,7 @@ def test_above_the_limit_the_admittance_gives_way_for_good() -> None:
 
 def test_at_the_touch_the_set_point_comes_back_to_the_tool() -> None:
     settings = Servo(mode="servo", tool_force_limit_n=100.0)
-    follower, ahead = Admittance(settings, HERE), _along_x(0.003)
+    follower, ahead = Admittance(settings, HERE), _along_x(0.006)
     pressed = Wrench(np.array([-12.0, 0.0, 0.0]), np.zeros(3))
     velocity = np.array([0.05, 0.0, 0.0, 0.0, 0.0, 0.0])
     for _ in range(50):

@@ -53,7 +53,7 @@ def test_servo_mode_needs_the_limit_that_the_controller_keeps() -> None:
         ({"model": "ur5"}, "ur5e"),
         ({"address": "bad address!"}, "address"),
         ({"compliance": {"mode": "soft"}}, "compliance"),
-        ({"compliance": {"mode": "force_mode", "stiffness_n_m": 1}}, "stiffness_n_m"),
+        ({"compliance": {"mode": "force_mode", "axial_stiffness_n_m": 1}}, "axial_stiffness_n_m"),
         ({"watchdog_hz": 0}, "watchdog_hz"),
         ({"tcp": {"position_m": [0, 0, 150]}}, "150 mm"),
         ({"payloads": 3}, "payload"),
