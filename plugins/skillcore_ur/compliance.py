@@ -184,8 +184,8 @@ def stiffness_of(settings: ForceMode | Servo) -> Array:
 
 
 def sprung(way_m: Array, stiffness_n_m: Array, tool_from_base: Pose) -> Array:
-    """(3,) the force in base axes of a spring with a stiffness (3,) for each of the tool's axes, drawn out by a way (3,)
-    in base axes."""
+    """(3,) the force of a spring that is drawn out by a way (3,), both in base axes. stiffness_n_m: (3,) one for each
+    of the tool's axes."""
     axes = tool_from_base.rotation
     return np.asarray(axes @ (stiffness_n_m * (axes.T @ way_m)))
 
