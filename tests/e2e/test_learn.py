@@ -305,7 +305,8 @@ def test_what_was_killed_goes_on_to_the_same_end(doubtful: Path, start: Start, h
         # An episode that it was just about to report is no loss: `skill data repair` takes it up.
         assert {finding.kind for finding in verify(run / "episodes")} <= {"orphan", "temporary"}
         before = now
-    assert 7 <= len(before) < 20
+    # Each kill may have come between an episode's file, which is what was waited for, and its report.
+    assert 7 - 4 <= len(before) < 20
     last = start(*arguments, "--resume", home=home)
     _, err = last.communicate(timeout=240)
     assert last.returncode == whole.returncode, err
