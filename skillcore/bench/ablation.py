@@ -74,6 +74,9 @@ def run_ablation(
     """
     for arm in ablation.arms.values():
         completed(arm.recipe, registry)
+    jobs = jobs_of(ablation)
+    if all(result_of(out, job) is not None for job in jobs):
+        return
     amounts = Amounts(ablation.connectors, ablation.episodes, ablation.rollouts, ablation.validation_episodes)
     for name, arm in ablation.arms.items():
         place = _bundle(out, name)
@@ -99,7 +102,7 @@ def run_ablation(
             command="skill bench paper",
         )
         making.rename(place)
-    run_all(jobs_of(ablation), out, _run, (conditions, ablation, out), workers=workers, report=report)
+    run_all(jobs, out, _run, (conditions, ablation, out), workers=workers, report=report)
 
 
 def _run(job: Job, conditions: Conditions, ablation: Ablation, out: Path) -> dict[str, Any]:
