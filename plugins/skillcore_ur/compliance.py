@@ -101,7 +101,7 @@ class Drawing:
         self._settings = settings
         self._told: deque[Array] = deque(maxlen=LATE_TICKS)
         self._product, self._square = FIRST_M_S_N * FIRST_WEIGHT_N2, FIRST_WEIGHT_N2
-        self._offset = Offset()
+        self._offset, self._firm = Offset(), stiffness_of(settings)
         self.contact = 0.0
         """From 0 in free space to 1 where the tool presses."""
 
@@ -124,9 +124,8 @@ class Drawing:
             self._learn(twist[:3])
         away, share = between(measured, target), self.contact
         yields = self.speed_per_force_m_s_n
-        firm = stiffness_of(settings)
-        soft = np.minimum(firm, CORRECTION_HZ / yields)
-        force = sprung(away[:3], soft + share * (firm - soft), measured) + velocity[:3] / yields
+        soft = np.minimum(self._firm, CORRECTION_HZ / yields)
+        force = sprung(away[:3], soft + share * (self._firm - soft), measured) + velocity[:3] / yields
         force = shortened(force - share * settings.damping_n_s_m * (twist - velocity)[:3] - offset_n, force_limit_n)
         self._told.append(force + offset_n)
         torque = settings.turn_stiffness_nm_rad * away[3:]
@@ -152,7 +151,7 @@ class Admittance:
 
     def __init__(self, settings: Servo, start: Pose) -> None:
         self._settings = settings
-        self._offset = Offset()
+        self._offset, self._stiffness_n_m = Offset(), stiffness_of(settings)
         self._touches = False
         self.pose = start
 
@@ -165,7 +164,7 @@ class Admittance:
         if self._touches and not touched:
             self.pose = Pose(measured.position_m, self.pose.rotation)
         away, felt_n = between(self.pose, target), wrench.force_n - self._offset.of(wrench.force_n)
-        force = shortened(sprung(away[:3], stiffness_of(settings), measured), force_limit_n)
+        force = shortened(sprung(away[:3], self._stiffness_n_m, measured), force_limit_n)
         torque = shortened(settings.turn_stiffness_nm_rad * away[3:], settings.torque_limit_nm)
         # The target's own velocity is followed in free space only: in contact it would press beyond the spring.
         free = max(0.0, 1.0 - 2.0 * float(np.linalg.norm(wrench.force_n)) / force_limit_n)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skillcore.bench.conditions import Ablation, Conditions
-from skillcore.bench.jobs import Job, Report, result_of, run_all
+from skillcore.bench.jobs import Job, Report, result_of, run_all, unfinished
 from skillcore.bench.scenarios import practised
 from skillcore.cell_config import LoadedCell
 from skillcore.learning.bundles import CARD, load_bundle
@@ -75,7 +75,7 @@ def run_ablation(
     for arm in ablation.arms.values():
         completed(arm.recipe, registry)
     jobs = jobs_of(ablation)
-    if all(result_of(out, job) is not None for job in jobs):
+    if not unfinished(jobs, out):
         return
     amounts = Amounts(ablation.connectors, ablation.episodes, ablation.rollouts, ablation.validation_episodes)
     for name, arm in ablation.arms.items():

@@ -49,6 +49,11 @@ def result_of(out: Path, job: Job) -> dict[str, Any] | None:
     return found
 
 
+def unfinished(jobs: Sequence[Job], out: Path) -> list[Job]:
+    """Those that have no result yet."""
+    return [job for job in jobs if result_of(out, job) is None]
+
+
 def run_all(
     jobs: Sequence[Job],
     out: Path,
@@ -63,7 +68,7 @@ def run_all(
     workers: how many; 0 is one for each core. Raises what a job raised; the others that run are finished first. Raises
     DeviceError where one of the processes was killed. A KeyboardInterrupt stops them all.
     """
-    waiting = [job for job in jobs if result_of(out, job) is None]
+    waiting = unfinished(jobs, out)
     make_folder_durably(out / "results")
     done = len(jobs) - len(waiting)
     count = min(workers or os.cpu_count() or 1, max(1, len(waiting)))

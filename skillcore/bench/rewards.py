@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from skillcore.bench.conditions import RewardStudy, Split
-from skillcore.bench.jobs import Job, result_of, run_all
+from skillcore.bench.jobs import Job, result_of, run_all, unfinished
 from skillcore.config import validate_options
 from skillcore.episodes import EpisodeStore, ReplayCache
 from skillcore.errors import InputError
@@ -117,7 +117,7 @@ def run_study(
     for model in study.models:
         _options(study, model)
     jobs = jobs_of(study)
-    if all(result_of(out, job) is not None for job in jobs):
+    if not unfinished(jobs, out):
         return
     places = {
         one_bench: _collected(study, skill, cells, datasets, one_bench, size_px, announce)
