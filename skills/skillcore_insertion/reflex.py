@@ -2,37 +2,56 @@
 
 A policy sees to about two pixels where the socket is. Of two things it knows nothing when it is new: that more is seen
 from above a place than from beside it, and that pressing beside a hole leads nowhere. So until the tip first touches,
-it goes sideways before it goes down; and once it presses and gets nowhere, it feels around on a spiral, pressing less,
-until it sinks in or the policy draws back.
+it goes sideways before it goes down; and once it presses and gets nowhere, it feels around, pressing less, until it
+sinks in or the policy draws back.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import cycle
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skillcore.cell_config import Control
 from skillcore.types import Array, Observation, Pose
-from skillcore_insertion.searches import Press, Spiral
+from skillcore_insertion.searches import Press
 
 TOUCHED_N = 2.0
 SIDEWAYS_M = 0.002
 """Who means to go farther sideways than this does not go down meanwhile, ..."""
 SIDEWAYS_STEPS = 8
 """... for so many steps of a trial at most."""
-STUCK_STEPS = 2
+STUCK_STEPS = 1
 STUCK_M = 0.0008
 """Moved less than this in `STUCK_STEPS` steps, ..."""
 PRESSED_N = 4.0
 """... and pressed with more than this: stuck."""
 SANK_M = 0.001
 SLIGHT = 0.05
-"""The least push, in units of a whole step, that the first one on the spiral follows from."""
+"""The least push, in units of a whole step, that the first one of a search follows from."""
 DRAWN_BACK = 0.3
 """Share of a whole step upward that a policy means, and no noise makes."""
+RINGS = ((3, 0.0025), (5, 0.004))
+"""Where it feels around the place where it is stuck: how many points lie on a circle, and its radius in m."""
+RING_TURN_RAD = 0.5
+"""How far each circle's points are turned against those of the one before."""
+
+
+def _points() -> list[tuple[float, float]]:
+    """x and y in m of the points to go to in turn. They are few and far apart: under pressure friction holds the tip
+    back by about 2 mm, so that it comes not nearly so far, and the straight ways between them cross what lies inside."""
+    return [
+        (radius_m * float(np.cos(angle)), radius_m * float(np.sin(angle)))
+        for ring, (number, radius_m) in enumerate(RINGS)
+        for angle in ring * RING_TURN_RAD + 2.0 * np.pi * np.arange(number) / number
+    ]
+
+
+POINTS_M = _points()
 
 
 class Careful:
@@ -60,7 +79,7 @@ class _Search:
 
     middle_m: Array
     press: Press
-    spiral: Spiral = field(default_factory=Spiral)
+    points_m: Iterator[tuple[float, float]] = field(default_factory=lambda: cycle(POINTS_M))
 
 
 class FeelAround:
@@ -88,7 +107,7 @@ class FeelAround:
         if search is None:
             self._pushed = float(action[2])
             return action
-        x, y = search.spiral.next()
+        x, y = next(search.points_m)
         goal = np.array([[search.middle_m[0] + x, search.middle_m[1] + y, place[2]]])
         way = tcp.inverse().transform(goal)[0, :2] / self._control.step_m
         felt = np.array([*np.clip(way, -1.0, 1.0), search.press.next(pressed_n), action[3]])
