@@ -42,8 +42,11 @@ RING_TURN_RAD = 0.5
 
 
 def _points() -> list[tuple[float, float]]:
-    """x and y in m of the points to go to in turn. They are few and far apart: under pressure friction holds the tip
-    back by about 2 mm, so that it comes not nearly so far, and the straight ways between them cross what lies inside."""
+    """x and y in m of the points to go to in turn.
+
+    They are few and far apart: under pressure friction holds the tip back by about 2 mm, so that it comes not nearly so
+    far, and the straight ways between them cross what lies inside.
+    """
     return [
         (radius_m * float(np.cos(angle)), radius_m * float(np.sin(angle)))
         for ring, (number, radius_m) in enumerate(RINGS)

@@ -35,7 +35,7 @@ def test_a_policy_that_moves_or_presses_nothing_is_left_alone() -> None:
 
 def test_who_is_stuck_feels_around_the_place() -> None:
     reflex, tcp, places = FeelAround(CONTROL), HERE, []
-    for _ in range(14):
+    for _ in range(9):
         action = reflex(seen(tcp, 20.0), DOWN)
         if action is not DOWN:
             assert action[3] == pytest.approx(0.05)
@@ -43,11 +43,12 @@ def test_who_is_stuck_feels_around_the_place() -> None:
             tcp = Pose((tcp @ Pose.from_xyz_yaw(x, y, 0.0, 0.0)).position_m, tcp.rotation)
             places.append(tcp.position_m[:2] - HERE.position_m[:2])
     away = np.hypot(*np.array(places).T)
-    assert len(places) == 12
-    assert away[-1] > 0.002
-    assert np.all(np.diff(away) > -1e-6)
+    assert len(places) == 8
+    # Far from the place from the first step on, since friction holds the tip back, and farther on the second round.
+    assert away[0] > 0.002
+    assert away[-1] > away[0] + 0.001
     # All around, not to one side.
-    assert np.ptp(np.arctan2(*np.array(places).T)) > np.pi
+    assert np.ptp(np.arctan2(*np.array(places[:3]).T)) > np.pi
 
 
 @pytest.mark.parametrize("stiffness_n", [15.0, 40.0, 200.0])
@@ -88,8 +89,8 @@ def test_a_policy_that_never_arrives_goes_down_all_the_same() -> None:
 @pytest.mark.parametrize("sunk", [True, False])
 def test_it_ends_when_the_tip_sinks_in_or_the_policy_draws_back(sunk: bool) -> None:
     reflex = FeelAround(CONTROL)
-    felt = [reflex(seen(HERE, 20.0), DOWN) for _ in range(4)]
-    assert [action is DOWN for action in felt] == [True, True, False, False]
+    felt = [reflex(seen(HERE, 20.0), DOWN) for _ in range(3)]
+    assert [action is DOWN for action in felt] == [True, False, False]
     wanted = DOWN if sunk else np.array([0.0, 0.0, -0.8, 0.0], np.float32)
     after = moved(HERE, 0.0, 0.0, 0.002) if sunk else HERE
     assert reflex(seen(after, 20.0), wanted) is wanted
