@@ -2,10 +2,10 @@
 
 Each combination is a job with a result file of its own, so that an evaluation that was ended goes on where it was:
 
-    results/I-hdmi_a-0-searches.json       the skill's scripted baselines
-    results/I-hdmi_a-0-learning.json       offline and online: the test before practice and the one after it
+    results/searches-I-hdmi_a-0.json       the skill's scripted baselines
+    results/learning-I-hdmi_a-0.json       offline and online: the test before practice and the one after it
     conditions.json                        what they have in common
-    runs/I-hdmi_a-0/                       all episodes of the learning job
+    runs/learning-I-hdmi_a-0/              all episodes of the learning job
 """
 
 from __future__ import annotations
